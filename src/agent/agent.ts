@@ -1,0 +1,260 @@
+/**
+ * The agent of one host: puts its parts together. Only this file sees the whole configuration.
+ *
+ *   doors ─▶ outbound ─▶ link ═ NATS ═ link ─▶ inbound ─▶ applications
+ */
+import { readFileSync } from 'node:fs';
+import { setTimeout as wait } from 'node:timers/promises';
+import { credsAuthenticator } from '@nats-io/nats-core';
+import type { Logger } from 'pino';
+import type { Registry } from 'prom-client';
+import { WeftError } from '../protocol/errors.ts';
+import type { Keyring } from '../protocol/keyring.ts';
+import { LIMITS } from '../protocol/limits.ts';
+import { Tracer } from '../protocol/trace.ts';
+import type { AgentConfig } from './config.ts';
+import { createFailureLog } from './failure-log.ts';
+import { InboundProxy } from './inbound/proxy.ts';
+import { Upstream } from './inbound/upstream.ts';
+import { type AgentState, createLifecycle } from './lifecycle.ts';
+import { type Bus, connectBus } from './link/bus.ts';
+import { Link, type Serve } from './link/link.ts';
+import { openLocal } from './link/local.ts';
+import { AgentMetrics } from './metrics.ts';
+import { Balancer } from './outbound/balancer.ts';
+import { Door } from './outbound/door.ts';
+import type { OpenStream } from './outbound/proxy.ts';
+import { RetryBudget } from './outbound/retry.ts';
+import { Ticker } from './ticker.ts';
+
+export interface Agent {
+  /** Opens the doors, then connects. Resolves when the agent serves; throws only if a door cannot be opened. */
+  start(): Promise<void>;
+  /** Leaves the queue groups, finishes what runs within the drain time, closes. Resolves when stopped. */
+  drain(): Promise<void>;
+  /** Ends everything at once. */
+  stop(): Promise<void>;
+  readonly state: AgentState;
+  /** True if requests can cross the mesh now. */
+  readonly ready: boolean;
+  /** Why it is not ready, in words. */
+  readonly reason: string | undefined;
+  /** What is open now; all zero when nothing is under way. */
+  counts(): Record<string, number>;
+  readonly registry: Registry;
+  /** The configuration as it was understood; it holds no secret. */
+  describe(): unknown;
+}
+
+export interface AgentParts {
+  readonly config: AgentConfig;
+  readonly keyring: Keyring;
+  readonly log: Logger;
+  /** From 0 to 1; for the jitter of retries. */
+  readonly random?: () => number;
+}
+
+export function createAgent({ config, keyring, log, random = Math.random }: AgentParts): Agent {
+  const now = () => performance.now();
+  const metrics = new AgentMetrics();
+  const serving = new Set<string>();
+  const upstreams = new Map<string, Upstream>();
+  for (const { service, upstream } of config.workloads) {
+    if (upstream.length > 0) upstreams.set(service, new Upstream(upstream, now));
+  }
+  const self = keyring.verify(keyring.document);
+
+  const failed = createFailureLog(log, now);
+  const inbound = new InboundProxy({
+    mesh: config.mesh,
+    upstreams,
+    recorder: metrics.recorder('inbound'),
+    now,
+    failed,
+  });
+  const serve: Serve = (stream, from, head, last) => {
+    ticker.wake();
+    return inbound.serve(stream, from, head, last);
+  };
+  const balancer = new Balancer(self, serving, now);
+  const link = new Link({
+    keyring,
+    wallMs: Date.now,
+    now,
+    serve,
+    events: {
+      refused: (reason, details) => {
+        metrics.packetRefused(reason);
+        log.debug({ reason, details }, 'packet refused');
+      },
+      fault: (error) => log.error({ err: error }, 'a packet met a fault of the agent'),
+      served: (service, endpoint) => balancer.learned(service, endpoint),
+      missing: (service, agent) => balancer.forget(service, agent),
+    },
+  });
+  const open: OpenStream = (service, endpoint, head, last, handler) => {
+    ticker.wake();
+    if (endpoint === self || (!link.up && serving.has(service))) {
+      return openLocal(serve, self, head, last, handler);
+    }
+    if (!link.up) throw new WeftError('bus_down', lifecycle.reason ?? 'the connection to NATS is lost');
+    return endpoint === undefined
+      ? link.openToService(service, head, last, handler, balancer.spread(service))
+      : link.openToInstance(service, endpoint, head, last, handler);
+  };
+  const outbound = {
+    agent: config.host,
+    open,
+    balancer,
+    budget: new RetryBudget(now),
+    tracer: new Tracer(),
+    recorder: metrics.recorder('outbound'),
+    now,
+    random,
+    failed,
+  };
+  const doors: Door[] = [];
+  for (const { service, listen } of config.workloads) {
+    if (listen !== undefined) doors.push(new Door(outbound, service, listen));
+  }
+
+  const ticker = new Ticker(LIMITS.tickMs, () => {
+    const nowMs = now();
+    link.tick(nowMs);
+    inbound.tick(nowMs);
+    for (const door of doors) door.proxy.tick(nowMs);
+    return busy();
+  });
+  const sweeper = new Ticker(LIMITS.sweepMs, () => {
+    const nowMs = now();
+    for (const door of doors) door.expire(nowMs);
+    for (const upstream of upstreams.values()) upstream.expire(nowMs);
+    return true;
+  });
+
+  function counts(): Record<string, number> {
+    const { opened, served } = link.counts();
+    let outboundRequests = 0;
+    let downstreamConnections = 0;
+    let upstreamConnections = 0;
+    for (const door of doors) {
+      outboundRequests += door.proxy.active.size;
+      downstreamConnections += door.connections;
+    }
+    for (const { pools } of upstreams.values()) {
+      for (const pool of pools) upstreamConnections += pool.connections;
+    }
+    return {
+      outboundRequests,
+      inboundRequests: inbound.active.size,
+      streamsOpened: opened,
+      streamsServed: served,
+      downstreamConnections,
+      upstreamConnections,
+    };
+  }
+
+  function serves(): boolean {
+    return inbound.active.size + link.counts().served > 0;
+  }
+
+  function busy(): boolean {
+    const { outboundRequests, inboundRequests, streamsOpened, streamsServed } = counts();
+    return (outboundRequests ?? 0) + (inboundRequests ?? 0) + (streamsOpened ?? 0) + (streamsServed ?? 0) > 0;
+  }
+
+  for (const name of Object.keys(counts())) {
+    const unit = name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+    metrics.gauge(`weft_${unit}`, 'What is open now', () => counts()[name] ?? 0);
+  }
+  metrics.gauge('weft_peers', 'Agent processes that packets have come from', () => link.counts().peers);
+  metrics.gauge('weft_bus_up', '1 while connected to NATS', () => (link.up ? 1 : 0));
+
+  const served = Promise.withResolvers<void>();
+  const stopped = Promise.withResolvers<void>();
+  const lifecycle = createLifecycle({
+    async connect() {
+      const { servers, creds } = config.nats;
+      return connectBus(
+        {
+          servers: [...servers],
+          name: `weft ${config.mesh} ${config.host}`,
+          ...(creds === undefined ? {} : { authenticator: credsAuthenticator(() => readFileSync(creds)) }),
+        },
+        {
+          lost() {
+            log.warn('connection to NATS lost');
+            link.lost();
+          },
+          back() {
+            log.info('connection to NATS is back');
+          },
+        },
+      );
+    },
+    async sync(bus: Bus) {
+      // An attempt that failed has left its subscriptions.
+      link.detach();
+      link.attach(bus);
+      for (const service of upstreams.keys()) {
+        link.join(service);
+        serving.add(service);
+      }
+      await bus.flush();
+    },
+    async drain() {
+      serving.clear();
+      for (const service of upstreams.keys()) link.leave(service);
+      const untilMs = now() + config.drainMs;
+      // What the bus has sent before it knew that we leave is still served.
+      if (link.up) await Promise.race([link.flush(), wait(LIMITS.busCloseMs)]);
+      // The doors stay open until then: what is still served here may have to call others.
+      while (serves() && now() < untilMs) await wait(LIMITS.tickMs);
+      for (const door of doors) door.drain();
+      while (busy() && now() < untilMs) await wait(LIMITS.tickMs);
+    },
+    stop(bus) {
+      ticker.stop();
+      sweeper.stop();
+      for (const door of doors) door.stop();
+      link.detach();
+      for (const upstream of upstreams.values()) upstream.close();
+      (bus?.close() ?? Promise.resolve()).then(stopped.resolve, stopped.resolve);
+    },
+    redialMs: () => LIMITS.redialMs * (1 + random()),
+    changed(state, reason) {
+      log.info({ state, ...(reason === undefined ? {} : { reason }) }, 'agent state');
+      if (state === 'serving') served.resolve();
+    },
+  });
+
+  return Object.freeze({
+    async start() {
+      for (const door of doors) await door.listen();
+      sweeper.wake();
+      lifecycle.start();
+      await served.promise;
+    },
+    async drain() {
+      lifecycle.drain();
+      await stopped.promise;
+    },
+    async stop() {
+      lifecycle.stop();
+      await stopped.promise;
+    },
+    get state() {
+      return lifecycle.state;
+    },
+    get ready() {
+      return lifecycle.state === 'serving' && link.up;
+    },
+    get reason() {
+      if (lifecycle.reason !== undefined) return lifecycle.reason;
+      return lifecycle.state === 'serving' && !link.up ? 'the connection to NATS is lost' : undefined;
+    },
+    counts,
+    registry: metrics.registry,
+    describe: () => config,
+  });
+}

@@ -1,0 +1,33 @@
+import { readFileSync } from 'node:fs';
+import { Ajv, type ValidateFunction } from 'ajv';
+import { parseDuration } from '../protocol/duration.ts';
+import { parseListen, parseLoopback, parseUpstream } from './address.ts';
+
+const DURATION_MS_MAX = 24 * 3_600_000;
+
+/** The `format`s of our schemas: what a regular expression could only say badly. */
+const FORMATS = {
+  'weft-duration': (text: string) => {
+    const ms = parseDuration(text) ?? 0;
+    return ms >= 1 && ms <= DURATION_MS_MAX;
+  },
+  'weft-loopback': (text: string) => parseLoopback(text) !== undefined,
+  'weft-listen': (text: string) => parseListen(text) !== undefined,
+  'weft-upstream': (text: string) => parseUpstream(text) !== undefined,
+};
+
+/**
+ * Compiles a schema of `schemas/`, with those that it refers to. They are read where they stand, so that the
+ * files that people's editors use and the checks cannot drift apart.
+ */
+export function compileSchema(name: 'agent' | 'mesh'): ValidateFunction {
+  const schemas = [load('agent'), load('mesh')];
+  const ajv = new Ajv({ allErrors: true, verbose: true, strictRequired: false, formats: FORMATS, schemas });
+  const validate = ajv.getSchema(`https://weft.dev/schemas/${name}.schema.json`);
+  if (validate === undefined) throw new Error(`no schema named ${name}`);
+  return validate;
+}
+
+function load(name: string): object {
+  return JSON.parse(readFileSync(new URL(`../../schemas/${name}.schema.json`, import.meta.url), 'utf8'));
+}

@@ -1,0 +1,45 @@
+/** Logs requests that failed, but never faster than a person can read: a flood is summed up. */
+import type { Logger } from 'pino';
+import { ERRORS, type WeftError } from '../protocol/errors.ts';
+import { LIMITS } from '../protocol/limits.ts';
+
+/** A request that ended with an error of ours. */
+export interface FailedRequest {
+  /** Of the agent, on which it was noticed. */
+  readonly side: 'outbound' | 'inbound';
+  readonly error: WeftError;
+  readonly caller: string | undefined;
+  readonly service: string | undefined;
+  readonly method: string | undefined;
+  readonly path: string | undefined;
+  readonly traceId: string | undefined;
+  /** The agent that had the request. */
+  readonly endpoint: string | undefined;
+  readonly tries: number;
+}
+
+export function createFailureLog(log: Logger, now: () => number): (failure: FailedRequest) => void {
+  let second = 0;
+  let inSecond = 0;
+  let suppressed = 0;
+  return ({ error, ...request }) => {
+    const current = Math.floor(now() / 1000);
+    if (current !== second) {
+      if (suppressed > 0) log.warn({ suppressed }, 'more requests failed than were logged');
+      second = current;
+      inSecond = 0;
+      suppressed = 0;
+    }
+    inSecond += 1;
+    if (inSecond > LIMITS.failuresLoggedPerSecond) {
+      suppressed += 1;
+      return;
+    }
+    const { code, message, cause } = error;
+    // Queries may hold secrets.
+    const path = request.path?.split('?', 1)[0];
+    const entry = { code, fault: ERRORS[code].fault, details: message, ...request, path };
+    if (code === 'internal') log.error({ ...entry, err: cause }, 'request failed');
+    else log.warn(entry, 'request failed');
+  };
+}

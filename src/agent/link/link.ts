@@ -1,0 +1,398 @@
+/**
+ * Streams over the bus: opens them towards services and single endpoints, takes those that other agents
+ * open here, and hands every frame to its stream.
+ *
+ * L1  Only an agent that is entitled to a service may answer for it, and only the first that answers.
+ * L2  When the bus is lost every stream over it ends at once with `bus_lost`; nothing waits for it.
+ * L3  A frame for a stream that is over is dropped: the far side may not know yet.
+ */
+import { randomBytes } from 'node:crypto';
+import { BoundedMap } from '../../protocol/bounded-map.ts';
+import { WeftError } from '../../protocol/errors.ts';
+import {
+  FLAG,
+  type FrameVisitor,
+  frameCredit,
+  frameOffset,
+  frameReset,
+  OFFSET_BYTES,
+  readFrames,
+  resetBytes,
+  TYPE,
+} from '../../protocol/frames.ts';
+import { keyFingerprint } from '../../protocol/identity.ts';
+import type { Keyring, PeerIdentity } from '../../protocol/keyring.ts';
+import { LIMITS } from '../../protocol/limits.ts';
+import {
+  counterOfReply,
+  instanceSubject,
+  processSubject,
+  QUEUE,
+  receiveSubject,
+  repliesSubject,
+  serviceSubject,
+} from '../../protocol/subjects.ts';
+import { BodyGarbage } from '../garbage.ts';
+import type { Bus, Deliver } from './bus.ts';
+import { Lane } from './lane.ts';
+import { Outbox } from './outbox.ts';
+import { type Peer, Peers } from './peers.ts';
+import { type Refusal, RefusedPacket } from './refusal.ts';
+import { RequestLane } from './request-lane.ts';
+import { type Audience, Sealer } from './sealer.ts';
+import { DEAF, LinkStream, type Stream, type StreamHandler, type StreamOwner } from './stream.ts';
+import { StreamTable } from './stream-table.ts';
+
+/** What the inbound side is asked: to serve a stream whose request head is `head`. */
+export type Serve = (stream: Stream, from: PeerIdentity, head: string, last: boolean) => StreamHandler;
+
+export interface LinkEvents {
+  /** A packet was refused before anything of it was acted on, or a frame of it. */
+  refused(reason: Refusal, details: string): void;
+  /** A fault of our own while a packet was read. */
+  fault(error: unknown): void;
+  /** An endpoint has shown that it serves: an answer to a request came from it. */
+  served(service: string, endpoint: PeerIdentity): void;
+  /** An endpoint was asked and is not there, or does not answer. */
+  missing(service: string, agent: string): void;
+}
+
+export interface LinkParts {
+  readonly keyring: Keyring;
+  /** Wall clock, for the age of packets. */
+  readonly wallMs: () => number;
+  /** Clock that does not jump. */
+  readonly now: () => number;
+  readonly events: LinkEvents;
+  readonly serve: Serve;
+}
+
+export class Link implements StreamOwner, FrameVisitor {
+  readonly #parts: LinkParts;
+  readonly #session = randomBytes(8).toString('hex');
+  readonly #garbage = new BodyGarbage();
+  readonly #outbox = new Outbox({
+    bus: () => this.#bus,
+    garbage: this.#garbage,
+    crowded: () => this.#streams > 1,
+  });
+  readonly #peers: Peers;
+  readonly #fingerprint: string;
+  readonly #opened = new StreamTable<LinkStream>();
+  readonly #serviceLanes = new BoundedMap<string, RequestLane>(LIMITS.servicesKnownMax);
+  readonly #instanceLanes = new BoundedMap<string, { endpoint: PeerIdentity; lane: RequestLane }>(
+    LIMITS.peersMax,
+  );
+  readonly #subscriptions = new Map<string, () => void>();
+  #bus: Bus | undefined;
+  /** Streams that are open, of both sides. */
+  #streams = 0;
+  /** By how much the windows of all streams together are above where they start. */
+  #windowGrowth = 0;
+  #reading: Peer | undefined;
+
+  constructor(parts: LinkParts) {
+    this.#parts = parts;
+    const { keyring, wallMs } = parts;
+    this.#fingerprint = keyFingerprint(keyring.verify(keyring.document).publicKey);
+    this.#peers = new Peers({
+      keyring,
+      wallMs,
+      laneTo: (identity, session) => {
+        const audience = { name: identity.agent, toService: false, epoch: 0, publicKey: identity.publicKey };
+        const sealer = new Sealer(keyring, this.#session, audience, wallMs);
+        const subject = receiveSubject(keyring.mesh, identity.agent, session);
+        return new Lane(identity.agent, subject, sealer, this.#outbox);
+      },
+    });
+  }
+
+  /** True if requests can leave now. */
+  get up(): boolean {
+    return this.#bus?.up === true;
+  }
+
+  /** Live streams and map sizes, for the admin endpoint. */
+  counts(): { opened: number; served: number; peers: number } {
+    return {
+      opened: this.#opened.size,
+      served: this.#peers.servedCount(),
+      peers: this.#peers.size,
+    };
+  }
+
+  /** Starts to receive on `bus`: what comes back to this process. */
+  attach(bus: Bus): void {
+    this.#bus = bus;
+    const { mesh, agent } = this.#parts.keyring;
+    const own = receiveSubject(mesh, agent, this.#session);
+    this.#subscriptions.set(own, bus.subscribe(own, undefined, this.#receive));
+    const replies = repliesSubject(own);
+    this.#subscriptions.set(replies, bus.subscribe(replies, undefined, this.#unanswered));
+  }
+
+  /** Takes requests for `service`: as a member of its queue group, and at its own instance subject. */
+  join(service: string): void {
+    const bus = this.#bus;
+    const { mesh, agent } = this.#parts.keyring;
+    const shared = serviceSubject(mesh, service);
+    if (bus === undefined || this.#subscriptions.has(shared)) return;
+    const own = instanceSubject(mesh, service, agent);
+    const process = processSubject(mesh, service, agent, this.#fingerprint);
+    this.#subscriptions.set(process, bus.subscribe(process, undefined, this.#receive));
+    this.#subscriptions.set(shared, bus.subscribe(shared, QUEUE, this.#receive));
+    this.#subscriptions.set(own, bus.subscribe(own, undefined, this.#receive));
+  }
+
+  /** Takes no new request for `service`; what runs goes on. */
+  leave(service: string): void {
+    const { mesh, agent } = this.#parts.keyring;
+    const own = instanceSubject(mesh, service, agent);
+    const process = processSubject(mesh, service, agent, this.#fingerprint);
+    for (const subject of [serviceSubject(mesh, service), own, process]) {
+      this.#subscriptions.get(subject)?.();
+      this.#subscriptions.delete(subject);
+    }
+  }
+
+  /** Opens a stream to any endpoint of `service`: the bus picks. `spread`: endpoints believed to serve. */
+  openToService(
+    service: string,
+    head: string,
+    last: boolean,
+    handler: StreamHandler,
+    spread: number,
+  ): Stream {
+    let lane = this.#serviceLanes.get(service);
+    if (lane === undefined) {
+      const { keyring } = this.#parts;
+      const key = keyring.serviceKey(service);
+      if (key === undefined) throw new WeftError('no_endpoint', `the service ${service} has no key`);
+      const audience = { name: service, toService: true, epoch: key.epoch, publicKey: key.publicKey };
+      lane = this.#requestLane(serviceSubject(keyring.mesh, service), audience);
+      this.#serviceLanes.set(service, lane);
+    }
+    return this.#open(lane, service, head, last, handler, spread);
+  }
+
+  /** Opens a stream to the one endpoint of `service` at `endpoint`. */
+  openToInstance(
+    service: string,
+    endpoint: PeerIdentity,
+    head: string,
+    last: boolean,
+    handler: StreamHandler,
+  ): Stream {
+    const name = `${service}.${endpoint.agent}`;
+    let known = this.#instanceLanes.get(name);
+    if (known?.endpoint !== endpoint) {
+      const audience = { name: endpoint.agent, toService: false, epoch: 0, publicKey: endpoint.publicKey };
+      const { mesh } = this.#parts.keyring;
+      const fingerprint = keyFingerprint(endpoint.publicKey);
+      const subject = processSubject(mesh, service, endpoint.agent, fingerprint);
+      known = { endpoint, lane: this.#requestLane(subject, audience, endpoint.agent) };
+      this.#instanceLanes.set(name, known);
+    }
+    return this.#open(known.lane, service, head, last, handler, 1);
+  }
+
+  /** Looks after what has waited too long; called every few milliseconds while streams are open. */
+  tick(nowMs: number): void {
+    this.#opened.visit((stream) => {
+      if (stream.acknowledged || nowMs - stream.startedMs <= LIMITS.acceptTimeoutMs) return;
+      const agent = stream.lane?.agent ?? stream.instance;
+      if (agent !== undefined) this.#parts.events.missing(stream.service, agent);
+      const seconds = LIMITS.acceptTimeoutMs / 1000;
+      stream.fail(new WeftError('not_accepted', `no agent has acknowledged it within ${seconds} s`));
+    });
+    this.#peers.visitServed((stream) => {
+      if (!stream.acknowledged && nowMs - stream.startedMs > LIMITS.acceptAfterMs) stream.sendAccept();
+      if (stream.idleMs(nowMs) > LIMITS.streamIdleMs) {
+        stream.fail(new WeftError('stream_idle', `nothing was sent for ${LIMITS.streamIdleMs / 1000} s`));
+      }
+    });
+  }
+
+  /** The bus is gone (L2). */
+  lost(): void {
+    const error = new WeftError('bus_lost', 'the connection to NATS broke while the request was under way');
+    this.#opened.visit((stream) => stream.fail(error));
+    this.#peers.visitServed((stream) => stream.fail(error));
+  }
+
+  /** Resolves when the bus has processed what was sent, and what it had for us has arrived; or if it is lost. */
+  async flush(): Promise<void> {
+    await this.#bus?.flush().catch(() => {});
+  }
+
+  /** Ends every subscription, and every stream that still runs; the other agents are told. */
+  detach(): void {
+    for (const stop of this.#subscriptions.values()) stop();
+    this.#subscriptions.clear();
+    const error = new WeftError('bus_lost', 'the agent has stopped');
+    this.#opened.visit((stream) => stream.failBoth(error));
+    this.#peers.visitServed((stream) => stream.failBoth(error));
+    this.#outbox.flush();
+    this.#bus = undefined;
+  }
+
+  forget(stream: LinkStream): void {
+    this.#streams -= 1;
+    if (stream.servedFor === undefined) this.#opened.delete(stream, true);
+    else stream.servedFor.delete(stream, false);
+  }
+
+  now(): number {
+    return this.#parts.now();
+  }
+
+  growWindows(bytes: number): boolean {
+    if (this.#windowGrowth + bytes > LIMITS.windowGrowthMaxBytes) return false;
+    this.#windowGrowth += bytes;
+    return true;
+  }
+
+  /** One frame of the packet that is being read. */
+  frame(type: number, flags: number, id: number, plain: Buffer, start: number, end: number): void {
+    const peer = this.#reading as Peer;
+    if ((flags & FLAG.OPENER) === 0) this.#frameOfAnswer(peer, type, flags, id, plain, start, end);
+    else if (type === TYPE.REQUEST) this.#request(peer, flags, id, plain.toString('latin1', start, end));
+    else {
+      const stream = peer.served.get(id);
+      if (stream !== undefined) deliver(stream, type, plain, start, end);
+    }
+  }
+
+  readonly #receive: Deliver = (payload, subject) => {
+    try {
+      const { peer, plain } = this.#peers.open(payload, subject);
+      this.#reading = peer;
+      readFrames(plain, this);
+      this.#garbage.passed(plain.length);
+    } catch (error) {
+      if (error instanceof RefusedPacket) this.#parts.events.refused(error.reason, error.message);
+      else if (error instanceof WeftError) this.#parts.events.refused('frames', error.message);
+      // Thrown on, it would stop the client from reading: the agent would be deaf.
+      else this.#parts.events.fault(error);
+    }
+  };
+
+  /** The bus's own word that nobody took a packet of requests. */
+  readonly #unanswered: Deliver = (_payload, subject, noResponders) => {
+    if (!noResponders) return;
+    const packetNumber = counterOfReply(subject);
+    this.#opened.visit((stream) => {
+      if (stream.packetNumber !== packetNumber || stream.acknowledged) return;
+      if (stream.instance !== undefined) this.#parts.events.missing(stream.service, stream.instance);
+      stream.fail(new WeftError('no_endpoint', `no agent serves ${stream.service} now`));
+    });
+  };
+
+  #frameOfAnswer(
+    peer: Peer,
+    type: number,
+    flags: number,
+    id: number,
+    plain: Buffer,
+    start: number,
+    end: number,
+  ): void {
+    const stream = this.#opened.get(id);
+    if (stream === undefined) {
+      // Whoever asked has gone before anybody answered, and could not say so to anybody. Now it is known to whom.
+      if (type === TYPE.ACCEPT || (type === TYPE.RESPONSE && (flags & FLAG.LAST) === 0)) {
+        const details = 'nobody waits for the response';
+        peer.lane.writer(resetBytes('cancelled', details)).reset(FLAG.OPENER, id, 'cancelled', details);
+      }
+      return;
+    }
+    if (stream.lane === undefined) {
+      if (!peer.identity.workloads.has(stream.service)) {
+        this.#parts.events.refused('entitled', `${peer.identity.agent} may not answer for ${stream.service}`);
+        return;
+      }
+      this.#parts.events.served(stream.service, peer.identity);
+      stream.bind(peer.lane);
+    } else if (stream.lane !== peer.lane) {
+      this.#parts.events.refused('entitled', `${peer.identity.agent} answered what another agent has`);
+      return;
+    }
+    stream.acknowledged = true;
+    if (type === TYPE.RESPONSE) {
+      stream.receivedResponse(plain.toString('latin1', start, end), (flags & FLAG.LAST) !== 0);
+    } else if (type === TYPE.INFORMATIONAL)
+      stream.receivedInformational(plain.toString('latin1', start, end));
+    else deliver(stream, type, plain, start, end);
+  }
+
+  #request(peer: Peer, flags: number, id: number, head: string): void {
+    const last = (flags & FLAG.LAST) !== 0;
+    const origin = { streams: peer.served, lane: peer.lane, last };
+    // A caller that goes before anybody has answered has nobody to say so to; its next request in the slot says it.
+    peer.served.before(id)?.fail(new WeftError('cancelled', 'the caller went away'));
+    const stream = new LinkStream(this, id, origin, DEAF, this.#parts.now());
+    if (!peer.served.add(stream)) {
+      this.#parts.events.refused(
+        'stream',
+        `${peer.identity.agent} opened ${id} where another stream is open`,
+      );
+      return;
+    }
+    this.#streams += 1;
+    if (peer.served.size > LIMITS.streamsPerPeerMax) {
+      stream.reset('overloaded', `${LIMITS.streamsPerPeerMax} requests of this agent are under way already`);
+    } else {
+      stream.serveWith(this.#parts.serve(stream, peer.identity, head, last));
+      // A body is to follow: its sender has to learn who takes it.
+      if (!last) stream.sendAccept();
+    }
+  }
+
+  #open(
+    lane: RequestLane,
+    service: string,
+    head: string,
+    last: boolean,
+    handler: StreamHandler,
+    spread: number,
+  ): Stream {
+    if (!this.up) throw new WeftError('bus_down', 'this agent has no connection to NATS');
+    if (head.length > lane.headBytesMax) {
+      const details = `the head has ${head.length} bytes, and NATS takes ${lane.headBytesMax} (max_payload)`;
+      throw new WeftError('head_too_large', details);
+    }
+    const id = this.#opened.freeId();
+    if (id === undefined) throw new WeftError('overloaded', 'this agent has as many streams open as it can');
+    const stream = new LinkStream(this, id, { service, instance: lane.instance }, handler, this.#parts.now());
+    lane.open(stream, head, last, spread);
+    this.#opened.add(stream);
+    this.#streams += 1;
+    return stream;
+  }
+
+  #requestLane(subject: string, audience: Audience, instance?: string): RequestLane {
+    const { keyring, wallMs } = this.#parts;
+    const replies = receiveSubject(keyring.mesh, keyring.agent, this.#session);
+    const sealer = new Sealer(keyring, this.#session, audience, wallMs);
+    return new RequestLane(subject, replies, sealer, this.#outbox, instance);
+  }
+}
+
+/** A frame that means the same in both directions. */
+function deliver(stream: LinkStream, type: number, plain: Buffer, start: number, end: number): void {
+  switch (type) {
+    case TYPE.DATA:
+      stream.receivedData(frameOffset(plain, start), plain.subarray(start + OFFSET_BYTES, end));
+      break;
+    case TYPE.END:
+      stream.receivedEnd(frameOffset(plain, start), plain.toString('latin1', start + OFFSET_BYTES, end));
+      break;
+    case TYPE.CREDIT:
+      stream.receivedCredit(frameCredit(plain, start));
+      break;
+    case TYPE.RESET:
+      stream.fail(frameReset(plain, start, end));
+      break;
+    default: // ACCEPT has said all there is to say.
+  }
+}

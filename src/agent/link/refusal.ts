@@ -1,0 +1,39 @@
+/** Why a packet, or a frame of it, is not acted on; the label under which it is counted. */
+export type Refusal =
+  /** Its clear header is malformed. */
+  | 'header'
+  /** It was sealed too long ago, or its sender's clock is wrong. */
+  | 'age'
+  /** Its sender has not shown an identity. */
+  | 'stranger'
+  /** The root did not sign the identity that it shows, or it does not hold now. */
+  | 'identity'
+  /** It shows the identity of somebody else. */
+  | 'sender'
+  /** The identity of its sender has ended. */
+  | 'expired'
+  /** There is no room for another peer. */
+  | 'peers'
+  /** It is for another agent, or for a service that this one may not open packets for. */
+  | 'audience'
+  /** It was changed, or not sealed by whom it names. */
+  | 'seal'
+  /** It has been here before. */
+  | 'replay'
+  /** Its frames are malformed. */
+  | 'frames'
+  /** A stream is opened where another is open. */
+  | 'stream'
+  /** An answer of an agent that may not give it. */
+  | 'entitled';
+
+/** A packet that is refused. It stays within the link: nobody outside asked for the packet. */
+export class RefusedPacket extends Error {
+  readonly reason: Refusal;
+
+  constructor(reason: Refusal, details: string) {
+    super(details);
+    this.name = 'RefusedPacket';
+    this.reason = reason;
+  }
+}

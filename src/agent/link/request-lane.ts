@@ -1,0 +1,89 @@
+import { FRAME_OVERHEAD_BYTES, FrameWriter } from '../../protocol/frames.ts';
+import { LIMITS } from '../../protocol/limits.ts';
+import { replySubject } from '../../protocol/subjects.ts';
+import type { Outbox } from './outbox.ts';
+import type { Sealer } from './sealer.ts';
+import type { LinkStream } from './stream.ts';
+
+/** A packet of new requests that has not left yet. */
+export class OpenPacket {
+  readonly writer = new FrameWriter();
+  readonly streams: LinkStream[] = [];
+  bytesMax = 0;
+
+  /** Payload bytes that one more frame may have. */
+  get space(): number {
+    return this.bytesMax - FRAME_OVERHEAD_BYTES - this.writer.length;
+  }
+}
+
+/**
+ * New requests to one subject (`svc…` or `ins…`). With several endpoints behind it the requests of one turn
+ * are dealt over several packets, so that coalescing does not pile a burst on one endpoint.
+ */
+export class RequestLane {
+  /** The agent, if the subject is that of one endpoint. */
+  readonly instance: string | undefined;
+  readonly #sealer: Sealer;
+  readonly #subject: string;
+  readonly #replies: string;
+  readonly #outbox: Outbox;
+  #packets: (OpenPacket | undefined)[] = [];
+  #next = 0;
+  #waiting = false;
+
+  constructor(
+    subject: string,
+    replies: string,
+    sealer: Sealer,
+    outbox: Outbox,
+    instance: string | undefined,
+  ) {
+    this.instance = instance;
+    this.#subject = subject;
+    this.#replies = replies;
+    this.#sealer = sealer;
+    this.#outbox = outbox;
+  }
+
+  /** The largest head that the bus takes, in bytes. */
+  get headBytesMax(): number {
+    return this.#outbox.packetBytesMax(this.#sealer) - FRAME_OVERHEAD_BYTES;
+  }
+
+  /** Puts the request of `stream` into a packet of this turn; `spread` is how many endpoints share them. */
+  open(stream: LinkStream, head: string, last: boolean, spread: number): void {
+    const bytesMax = this.#outbox.packetBytesMax(this.#sealer);
+    this.#next = this.#next + 1 < Math.min(spread, LIMITS.packetSpreadMax) ? this.#next + 1 : 0;
+    const packet = this.#packetAt(this.#next, head.length, bytesMax);
+    packet.streams.push(stream);
+    this.#outbox.frame(this, this.#waiting);
+    this.#waiting = true;
+    stream.open(packet, head, last);
+  }
+
+  flush(): void {
+    this.#waiting = false;
+    for (let index = 0; index < this.#packets.length; index++) this.#depart(index);
+  }
+
+  #packetAt(index: number, bytes: number, bytesMax: number): OpenPacket {
+    let packet = this.#packets[index];
+    if (packet !== undefined && packet.streams.length > 0 && packet.space < bytes) this.#depart(index);
+    packet ??= new OpenPacket();
+    packet.bytesMax = bytesMax;
+    this.#packets[index] = packet;
+    return packet;
+  }
+
+  #depart(index: number): void {
+    const packet = this.#packets[index];
+    if (packet === undefined || packet.streams.length === 0) return;
+    const number = this.#outbox.counter.next();
+    for (const stream of packet.streams) stream.departed(number);
+    packet.streams.length = 0;
+    const reply = replySubject(this.#replies, number);
+    this.#outbox.publish(this.#subject, this.#sealer, number, packet.writer.bytes(), reply);
+    packet.writer.clear();
+  }
+}

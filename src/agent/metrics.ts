@@ -1,0 +1,97 @@
+/** What an agent counts, in a registry of its own. Names carry their unit; label sets are bounded. */
+import Counter from 'prom-client/lib/counter.js';
+import Gauge from 'prom-client/lib/gauge.js';
+import Registry from 'prom-client/lib/registry.js';
+import type { Refusal } from './link/refusal.ts';
+import { RequestSeries } from './request-series.ts';
+
+/** Where one side of the agent reports each request that has ended. */
+export interface RequestRecorder {
+  /** `service` is '' if it never became known; `status` 0: no response was made here; `code`: our error, or ''. */
+  ended(service: string, status: number, code: string, durationMs: number): void;
+  retried(service: string): void;
+}
+
+type Side = 'outbound' | 'inbound';
+
+const DURATION = 'weft_request_duration_seconds';
+
+export class AgentMetrics {
+  readonly registry = new Registry();
+  readonly #series: Record<Side, RequestSeries> = {
+    outbound: new RequestSeries(),
+    inbound: new RequestSeries(),
+  };
+  readonly #refused: Counter<'reason'>;
+
+  constructor() {
+    const registers = [this.registry];
+    const sides = Object.entries(this.#series);
+    new Counter({
+      name: 'weft_requests_total',
+      help: 'Requests that have ended, by side, service, status (0: none was made here) and error code',
+      labelNames: ['side', 'service', 'status', 'error'] as const,
+      registers,
+      collect() {
+        this.reset();
+        for (const [side, series] of sides) {
+          for (const { service, outcome } of series.outcomes()) {
+            this.inc({ side, service, status: outcome.status, error: outcome.code }, outcome.requests);
+          }
+        }
+      },
+    });
+    this.registry.registerMetric({
+      name: DURATION,
+      get: async () => ({
+        name: DURATION,
+        help: 'From the request head to the end of the response',
+        type: 'histogram',
+        aggregator: 'sum',
+        values: sides.flatMap(([side, series]) => [...series.samples(DURATION, side)]),
+      }),
+    });
+    new Counter({
+      name: 'weft_retries_total',
+      help: 'Requests that were sent again',
+      labelNames: ['service'] as const,
+      registers,
+      collect() {
+        this.reset();
+        for (const [, series] of sides) {
+          for (const { service, retries } of series.retries()) this.inc({ service }, retries);
+        }
+      },
+    });
+    this.#refused = new Counter({
+      name: 'weft_packets_refused_total',
+      help: 'Packets that were dropped before anything of them was acted on, by reason',
+      labelNames: ['reason'] as const,
+      registers,
+    });
+  }
+
+  recorder(side: Side): RequestRecorder {
+    const series = this.#series[side];
+    return {
+      ended: (service, status, code, durationMs) => series.add(service, status, code, durationMs),
+      retried: (service) => series.retried(service),
+    };
+  }
+
+  packetRefused(reason: Refusal): void {
+    this.#refused.inc({ reason });
+  }
+
+  /** Shows a number that somebody else keeps. */
+  gauge(name: string, help: string, value: () => number): void {
+    new Gauge({
+      name,
+      help,
+      registers: [this.registry],
+      collect() {
+        this.set(value());
+      },
+    });
+  }
+}

@@ -1,0 +1,63 @@
+/**
+ * Whether a request that failed may be sent again, and when. One more try, only when no application can have
+ * seen it (RFC 9110 §9.2.2), and only within the budget, so that retries never multiply an overload (Finagle).
+ */
+import { ERRORS, type ErrorCode } from '../../protocol/errors.ts';
+import { LIMITS } from '../../protocol/limits.ts';
+
+const SECONDS = LIMITS.retryWindowMs / 1000;
+
+export class RetryBudget {
+  readonly #now: () => number;
+  /** Requests and retries of each of the last seconds, by second modulo the window. */
+  readonly #requests = new Uint32Array(SECONDS);
+  readonly #retries = new Uint32Array(SECONDS);
+  #second: number;
+
+  constructor(now: () => number) {
+    this.#now = now;
+    this.#second = Math.floor(now() / 1000);
+  }
+
+  request(): void {
+    this.#requests[this.#turn()]! += 1;
+  }
+
+  /** Takes one retry out of the budget; false if it is used up. */
+  retry(): boolean {
+    const slot = this.#turn();
+    const allowed = LIMITS.retryPerSecond * SECONDS + sum(this.#requests) * LIMITS.retryRatio;
+    if (sum(this.#retries) + 1 > allowed) return false;
+    this.#retries[slot]! += 1;
+    return true;
+  }
+
+  /** Forgets the seconds that have left the window; returns the slot of this one. */
+  #turn(): number {
+    const second = Math.floor(this.#now() / 1000);
+    const passed = Math.min(second - this.#second, SECONDS);
+    for (let ago = 0; ago < passed; ago++) {
+      const slot = (second - ago) % SECONDS;
+      this.#requests[slot] = 0;
+      this.#retries[slot] = 0;
+    }
+    if (passed > 0) this.#second = second;
+    return second % SECONDS;
+  }
+}
+
+/** True if trying again could help and cannot act twice. While the bus is away nothing helps. */
+export function worthRetrying(code: ErrorCode): boolean {
+  return ERRORS[code].retryable && code !== 'bus_down' && code !== 'deadline_spent';
+}
+
+/** Wait before a retry in milliseconds: full jitter, so that those who failed together do not return together. */
+export function backoffMs(retry: number, random: () => number): number {
+  return random() * Math.min(LIMITS.backoffCapMs, LIMITS.backoffBaseMs * 2 ** retry);
+}
+
+function sum(values: Uint32Array): number {
+  let total = 0;
+  for (const value of values) total += value;
+  return total;
+}

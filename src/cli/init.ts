@@ -1,0 +1,33 @@
+import { resolve } from 'node:path';
+import { isLabel } from '../protocol/names.ts';
+import { EXIT, UsageError } from './exit.ts';
+import { createMesh, meshFolder } from './mesh-folder.ts';
+
+export interface InitOptions {
+  readonly mesh: string;
+  readonly dir: string;
+  readonly nats: string;
+}
+
+/** `weft init`: makes the root of a new mesh and says what to do with it. */
+export async function init(options: InitOptions): Promise<number> {
+  if (!isLabel(options.mesh)) {
+    throw new UsageError('--mesh: expected a DNS label: a-z, 0-9 and -, at most 63 characters');
+  }
+  if (!/^(?:nats|tls):\/\/[^\s/@]+$/.test(options.nats)) {
+    throw new UsageError('--nats: expected nats://host:port or tls://host:port');
+  }
+  const folder = meshFolder(resolve(options.dir));
+  const { rootPublicKey } = await createMesh(folder, options.mesh, [options.nats]);
+  process.stdout.write(`mesh ${options.mesh}, root ${rootPublicKey}
+
+${folder.rootFile} is the secret of the whole mesh: whoever has it is the mesh.
+Every agent needs it for now; copy it over a safe way and keep it readable for weft alone.
+
+Next, on each host:
+  weft agent -f agent.yaml --root ${folder.rootFile}
+or a whole mesh on this machine:
+  weft up -f mesh.yaml
+`);
+  return EXIT.done;
+}

@@ -1,0 +1,70 @@
+import { dirname, resolve } from 'node:path';
+import { claimAgent, createClaims } from '../agent/claims.ts';
+import { compileSchema } from '../agent/config-schema.ts';
+import { ConfigError } from '../protocol/config-fault.ts';
+import { parseDuration } from '../protocol/duration.ts';
+import { LIMITS } from '../protocol/limits.ts';
+import { readYamlDocument } from '../protocol/yaml-document.ts';
+
+const NATS_PORT = 4222;
+
+/** A whole mesh on one machine: mesh.yaml, checked. */
+export interface MeshConfig {
+  readonly mesh: string;
+  /** A port for a server of our own (0: a free one), or servers that run already. */
+  readonly nats: { readonly port: number } | { readonly servers: readonly string[]; readonly creds?: string };
+  readonly agents: readonly MeshAgent[];
+  readonly policies: readonly string[];
+}
+
+export interface MeshAgent {
+  readonly host: string;
+  readonly admin: string;
+  readonly drainMs: number;
+  /** Agent.yaml without mesh and nats, as it stands in the file. */
+  readonly file: object;
+}
+
+interface RawAgent {
+  readonly host: string;
+  readonly admin: string;
+  readonly drain?: string;
+}
+
+interface RawMesh {
+  readonly mesh: string;
+  readonly nats?: { readonly port?: number; readonly servers?: readonly string[]; readonly creds?: string };
+  readonly agents: readonly RawAgent[];
+  readonly policies?: readonly string[];
+}
+
+/**
+ * Reads mesh.yaml. Relative paths in it start at its folder.
+ * @throws ConfigError with everything that is wrong.
+ */
+export function readMeshConfig(text: string, file: string): MeshConfig {
+  const document = readYamlDocument(text, file, compileSchema('mesh'));
+  const claims = createClaims(document);
+  const { agents: entries } = (document.value ?? {}) as { agents?: unknown };
+  for (const [index, agent] of (Array.isArray(entries) ? entries : []).entries()) {
+    claims.claim('host', '', ['agents', index, 'host'], agent?.host);
+    claimAgent(agent, ['agents', index], claims);
+  }
+  const faults = [...document.faults, ...claims.faults];
+  if (faults.length > 0) throw new ConfigError(faults);
+
+  const { mesh, nats = {}, agents, policies = [] } = document.value as RawMesh;
+  const beside = (path: string) => resolve(dirname(file), path);
+  const creds = nats.creds === undefined ? {} : { creds: beside(nats.creds) };
+  return Object.freeze({
+    mesh,
+    nats: nats.servers === undefined ? { port: nats.port ?? NATS_PORT } : { servers: nats.servers, ...creds },
+    agents: agents.map(meshAgent),
+    policies: policies.map(beside),
+  });
+}
+
+function meshAgent(raw: RawAgent): MeshAgent {
+  const drainMs = raw.drain === undefined ? LIMITS.drainMs : parseDuration(raw.drain)!;
+  return Object.freeze({ host: raw.host, admin: raw.admin, drainMs, file: raw });
+}

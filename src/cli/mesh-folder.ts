@@ -1,0 +1,113 @@
+import { mkdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { dirname, join, resolve } from 'node:path';
+import { createRoot, readRoot } from '../protocol/root.ts';
+import { UsageError } from './exit.ts';
+
+/** `.weft/`: what `init` and `up` keep beside a mesh's files. */
+export interface MeshFolder {
+  readonly path: string;
+  readonly rootFile: string;
+  readonly contextFile: string;
+}
+
+/** What other commands need to reach a mesh. */
+export interface Context {
+  readonly mesh: string;
+  readonly nats: readonly string[];
+  readonly rootPublicKey: string;
+}
+
+export function meshFolder(path: string): MeshFolder {
+  return Object.freeze({ path, rootFile: join(path, 'root.nk'), contextFile: join(path, 'context.json') });
+}
+
+/**
+ * Makes a mesh root and its context file.
+ * @throws Error if there is a root already: its mesh would lose every identity.
+ */
+export async function createMesh(
+  folder: MeshFolder,
+  mesh: string,
+  nats: readonly string[],
+): Promise<Context> {
+  await mkdir(folder.path, { recursive: true, mode: 0o700 });
+  const { seed, publicKey } = createRoot();
+  try {
+    await writeFile(folder.rootFile, `${seed}\n`, { mode: 0o600, flag: 'wx' });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+    throw new Error(
+      `${folder.rootFile} exists; a new root would end the mesh that it belongs to. ` +
+        'Choose another folder with --dir, or remove the file if no mesh needs it.',
+    );
+  }
+  return writeContext(folder, { mesh, nats, rootPublicKey: publicKey });
+}
+
+/**
+ * The mesh of a folder: made if it has none, else its context is brought up to date.
+ * @throws UsageError if the folder belongs to another mesh.
+ */
+export async function ensureMesh(
+  folder: MeshFolder,
+  mesh: string,
+  nats: readonly string[],
+): Promise<Context> {
+  const rootIsThere = await stat(folder.rootFile).catch(() => undefined);
+  if (rootIsThere === undefined) return createMesh(folder, mesh, nats);
+  const { publicKey } = await readRootFile(folder.rootFile);
+  const owner = await meshOf(folder.contextFile);
+  if (owner !== undefined && owner !== mesh) {
+    throw new UsageError(
+      `${folder.path} belongs to the mesh ${owner}, and the file is about ${mesh}. Move one of them.`,
+    );
+  }
+  return writeContext(folder, { mesh, nats, rootPublicKey: publicKey });
+}
+
+/** The mesh that a context file names; undefined if there is none, or it cannot be read. */
+async function meshOf(file: string): Promise<unknown> {
+  try {
+    return (JSON.parse(await readFile(file, 'utf8')) as Partial<Context> | null)?.mesh;
+  } catch {
+    return undefined;
+  }
+}
+
+async function writeContext(folder: MeshFolder, context: Context): Promise<Context> {
+  await writeFile(folder.contextFile, `${JSON.stringify(context, null, 2)}\n`, { mode: 0o600 });
+  return context;
+}
+
+/** The seed in a root file, checked. @throws UsageError that never quotes it. */
+export async function readRootFile(file: string): Promise<{ seed: string; publicKey: string }> {
+  let seed: string;
+  try {
+    seed = (await readFile(file, 'utf8')).trim();
+  } catch (error) {
+    throw new UsageError(`cannot read the mesh root ${file} (${(error as NodeJS.ErrnoException).code})`);
+  }
+  try {
+    return { seed, publicKey: readRoot(seed).publicKey };
+  } catch (error) {
+    throw new UsageError(`${file}: ${(error as Error).message}`);
+  }
+}
+
+/** The first root file that is there: the one named, else `.weft/root.nk` beside the configuration, else here. */
+export async function findRootFile(
+  named: string | undefined,
+  configFile: string,
+  cwd: string,
+): Promise<string> {
+  if (named !== undefined) return named;
+  const candidates = [dirname(resolve(cwd, configFile)), cwd].map((at) => join(at, '.weft', 'root.nk'));
+  for (const candidate of candidates) {
+    const there = await stat(candidate).catch(() => undefined);
+    if (there?.isFile()) return candidate;
+  }
+  throw new UsageError(
+    `no mesh root: ${candidates.join(' and ')} do not exist. Make one with \`weft init\`, ` +
+      'copy the one of the mesh here, or name it with --root.',
+  );
+}

@@ -1,0 +1,97 @@
+import { mkdir } from 'node:fs/promises';
+import { dirname, join, resolve } from 'node:path';
+import { startAgentProcess, writeAgentFile } from './agent-process.ts';
+import { EXIT } from './exit.ts';
+import { takeLock } from './lock-file.ts';
+import { type MeshConfig, readMeshConfig } from './mesh-config.ts';
+import { ensureMesh, type MeshFolder, meshFolder } from './mesh-folder.ts';
+import { type OwnNats, startOwnNats } from './own-nats.ts';
+import { readConfigFile } from './read-config.ts';
+import { untilReady } from './ready.ts';
+import { type Supervised, supervise } from './supervise.ts';
+
+export interface UpOptions {
+  readonly file: string;
+  readonly logLevel: string;
+}
+
+/** Beyond its drain time an agent gets this long to close. */
+const CLOSE_MS = 5_000;
+const NATS_STOP_MS = 2_000;
+
+const say = (text: string) => void process.stderr.write(`weft: ${text}\n`);
+
+/**
+ * `weft up`: a whole mesh on this machine, until SIGTERM or SIGINT. Then agents drain, the nats-server ends,
+ * and nothing is left; a second signal ends all at once. If this process is killed, the agents end by their
+ * stdin and the nats-server by its guard.
+ */
+export async function up(options: UpOptions): Promise<number> {
+  const config = readMeshConfig(await readConfigFile(options.file), options.file);
+  if (config.policies.length > 0) say('policies have no effect yet: they come with the control plane');
+  const folder = meshFolder(join(dirname(resolve(options.file)), '.weft'));
+  await mkdir(folder.path, { recursive: true, mode: 0o700 });
+  const lock = await takeLock(join(folder.path, 'up.lock'));
+  try {
+    return await runMesh(config, folder, options.logLevel);
+  } finally {
+    await lock.release();
+  }
+}
+
+async function runMesh(config: MeshConfig, folder: MeshFolder, logLevel: string): Promise<number> {
+  const agents: Supervised[] = [];
+  const ending = new AbortController();
+  let code: number = EXIT.done;
+  const onSignal = () => {
+    if (ending.signal.aborted) {
+      for (const agent of agents) agent.kill();
+      code = EXIT.refused;
+      return;
+    }
+    say('draining; once more to stop at once');
+    ending.abort();
+  };
+  process.on('SIGTERM', onSignal).on('SIGINT', onSignal);
+  const ended = new Promise<void>((done) => ending.signal.addEventListener('abort', () => done()));
+
+  let bus: OwnNats | undefined;
+  try {
+    if ('port' in config.nats) bus = await startOwnNats(config.nats.port, folder.path, say);
+    const nats = 'port' in config.nats ? { servers: [bus!.url] } : config.nats;
+    await ensureMesh(folder, config.mesh, nats.servers);
+    const files = await Promise.all(
+      config.agents.map((agent) =>
+        writeAgentFile(folder, { mesh: config.mesh, host: agent.host, nats, ...agent.file }),
+      ),
+    );
+    const starting = config.agents.map(async ({ host, admin }, index) => {
+      const { agent, pid } = superviseAgent(host, files[index]!, folder.rootFile, logLevel);
+      agents.push(agent);
+      await Promise.race([untilReady(admin, pid, ending.signal), agent.failed]);
+      agent.established();
+    });
+    await Promise.race([Promise.all(starting), ended]);
+    if (!ending.signal.aborted) process.stdout.write('weft: ready\n');
+    await ended;
+  } finally {
+    ending.abort();
+    const graceMs = Math.max(...config.agents.map(({ drainMs }) => drainMs)) + CLOSE_MS;
+    await Promise.all(agents.map((agent) => agent.stop(graceMs)));
+    await bus?.supervised.stop(NATS_STOP_MS);
+  }
+  return code;
+}
+
+/** `pid`: of the process that is the agent now. */
+function superviseAgent(host: string, configFile: string, rootFile: string, logLevel: string) {
+  const onLine = (line: string) => void process.stderr.write(`${host} | ${line}\n`);
+  let pid: number | undefined;
+  const start = () => {
+    const child = startAgentProcess({ configFile, rootFile, logLevel, onLine });
+    pid = child.pid;
+    return child;
+  };
+  const agent = supervise(`agent ${host}`, start(), async () => start(), say);
+  return { agent, pid: () => pid };
+}

@@ -1,0 +1,244 @@
+/**
+ * The one table of everything that can go wrong with a request. The code appears in the response
+ * (`Proxy-Status`, RFC 9209, and a problem body, RFC 9457), in logs, in metric labels and on the wire.
+ *
+ * `retryable` means: nothing has reached an application, so the request may be sent again whatever its
+ * method (RFC 9110 §9.2.2 allows automatic repetition only where repeating cannot act twice).
+ */
+
+import { LIMITS } from './limits.ts';
+
+/** Who has to act on an error: the caller, the mesh, the upstream application, or the bus. */
+export type Fault = 'downstream' | 'mesh' | 'upstream' | 'bus';
+
+export interface ErrorEntry {
+  /** HTTP status of the response that is made for it. */
+  readonly status: number;
+  /** `error` parameter of Proxy-Status: RFC 9209 §2.3. */
+  readonly proxyStatus: string;
+  /** True if no application can have seen the request. */
+  readonly retryable: boolean;
+  readonly fault: Fault;
+  /** One sentence for a person: what it means and what to look at next. */
+  readonly meaning: string;
+}
+
+const entry = (
+  status: number,
+  proxyStatus: string,
+  retryable: boolean,
+  fault: Fault,
+  meaning: string,
+): ErrorEntry => Object.freeze({ status, proxyStatus, retryable, fault, meaning });
+
+export const ERRORS = Object.freeze({
+  bad_request: entry(
+    400,
+    'http_request_error',
+    false,
+    'downstream',
+    'The request is not valid HTTP/1.1; the details name what is wrong with it.',
+  ),
+  not_a_proxy_target: entry(
+    400,
+    'http_request_error',
+    false,
+    'downstream',
+    'The authority names no service of the mesh; use orders, orders.shop, orders.shop.svc.cluster.local or orders.mesh.',
+  ),
+  request_timeout: entry(
+    408,
+    'http_request_error',
+    false,
+    'downstream',
+    'The request did not arrive in full in time.',
+  ),
+  uri_too_long: entry(
+    414,
+    'http_request_error',
+    false,
+    'downstream',
+    `The request target is longer than ${LIMITS.targetBytesMax} bytes.`,
+  ),
+  expectation_failed: entry(
+    417,
+    'http_request_error',
+    false,
+    'downstream',
+    'Expect carries something other than 100-continue.',
+  ),
+  head_too_large: entry(
+    431,
+    'http_request_error',
+    false,
+    'downstream',
+    `The request head is over ${LIMITS.headBytesMax} bytes or has over ${LIMITS.headerLinesMax} header lines.`,
+  ),
+  not_implemented: entry(
+    501,
+    'http_request_error',
+    false,
+    'downstream',
+    'The method or transfer coding is not one that this proxy carries.',
+  ),
+  version_not_supported: entry(
+    505,
+    'http_request_error',
+    false,
+    'downstream',
+    'Only HTTP/1.0 and HTTP/1.1 are spoken here.',
+  ),
+  loop: entry(
+    508,
+    'proxy_loop_detected',
+    false,
+    'downstream',
+    'The request has passed this agent before; a workload upstream points back at a door.',
+  ),
+  cancelled: entry(
+    499,
+    'connection_terminated',
+    false,
+    'downstream',
+    'The caller went away before the response was complete.',
+  ),
+  no_route: entry(
+    404,
+    'destination_not_found',
+    false,
+    'mesh',
+    'No route of the service matches the request.',
+  ),
+  denied: entry(403, 'http_request_denied', false, 'mesh', 'Policy does not let this caller do that.'),
+  no_endpoint: entry(
+    503,
+    'destination_unavailable',
+    true,
+    'mesh',
+    'No agent serves the service now: none is running, healthy and ready.',
+  ),
+  not_serving: entry(
+    503,
+    'destination_unavailable',
+    true,
+    'mesh',
+    'The agent that was asked does not serve the service, or is draining.',
+  ),
+  overloaded: entry(
+    503,
+    'connection_limit_reached',
+    true,
+    'mesh',
+    'A limit on concurrent requests has been reached; try again later.',
+  ),
+  not_accepted: entry(
+    503,
+    'connection_timeout',
+    false,
+    'mesh',
+    'No agent has acknowledged the request in time; it may have been lost on the bus, or its agent may hang.',
+  ),
+  deadline: entry(
+    504,
+    'http_response_timeout',
+    false,
+    'upstream',
+    'The response did not start within the time allowed.',
+  ),
+  deadline_spent: entry(
+    504,
+    'http_response_timeout',
+    true,
+    'mesh',
+    'The time allowed was used up before the application was called.',
+  ),
+  stream_idle: entry(
+    504,
+    'connection_timeout',
+    false,
+    'upstream',
+    'Neither side has sent anything for longer than the idle limit.',
+  ),
+  stream_lost: entry(502, 'connection_terminated', false, 'bus', 'Part of the message was lost on the bus.'),
+  stream_protocol: entry(
+    502,
+    'proxy_internal_response',
+    false,
+    'mesh',
+    'The agent on the other side broke the rules of the stream.',
+  ),
+  bus_down: entry(
+    503,
+    'destination_unavailable',
+    true,
+    'bus',
+    'This agent has no connection to NATS; it reconnects by itself.',
+  ),
+  bus_lost: entry(
+    502,
+    'connection_terminated',
+    false,
+    'bus',
+    'The connection to NATS broke while the request was under way.',
+  ),
+  upstream_refused: entry(
+    503,
+    'connection_refused',
+    true,
+    'upstream',
+    'The application does not accept connections at its upstream address.',
+  ),
+  upstream_connect_timeout: entry(
+    503,
+    'connection_timeout',
+    true,
+    'upstream',
+    'The application did not accept a connection in time.',
+  ),
+  upstream_closed: entry(
+    502,
+    'connection_terminated',
+    false,
+    'upstream',
+    'The application closed the connection before its response was complete.',
+  ),
+  upstream_protocol: entry(
+    502,
+    'http_protocol_error',
+    false,
+    'upstream',
+    'The application answered with something that is not valid HTTP/1.1; the details name it.',
+  ),
+  internal: entry(
+    500,
+    'proxy_internal_error',
+    false,
+    'mesh',
+    'A fault in the agent itself; please report it with the log line of the same time.',
+  ),
+} satisfies Record<string, ErrorEntry>);
+
+export type ErrorCode = keyof typeof ERRORS;
+
+/** True for strings that are a code of the table: codes also arrive from the bus. */
+export function isErrorCode(text: string): text is ErrorCode {
+  return Object.hasOwn(ERRORS, text);
+}
+
+/** The one error class of the mesh. `message` says what, where and what was expected; it never holds a secret. */
+export class WeftError extends Error {
+  readonly code: ErrorCode;
+
+  constructor(code: ErrorCode, details: string, options?: ErrorOptions) {
+    super(details, options);
+    this.name = 'WeftError';
+    this.code = code;
+  }
+}
+
+/** Whatever was thrown, as the error that a request ends with: what is not one of the table is `internal`. */
+export function asWeftError(error: unknown): WeftError {
+  return error instanceof WeftError
+    ? error
+    : new WeftError('internal', 'an unexpected fault', { cause: error });
+}

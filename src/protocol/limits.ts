@@ -1,0 +1,103 @@
+const HOUR_MS = 3_600_000;
+
+/** Every limit of the data plane, in one table. Sizes in bytes, times in milliseconds. */
+export const LIMITS = Object.freeze({
+  /** A request or response head, start line included. Envoy's default is 60 KiB, nginx's 32 KiB. */
+  headBytesMax: 64 * 1024,
+  headerLinesMax: 100,
+  targetBytesMax: 8 * 1024,
+  /** A chunk-size line with its extensions: long ones have only ever been used for attacks (CVE-2023-39326). */
+  chunkLineBytesMax: 256,
+  /** From the first byte of a head to its end: slowloris. */
+  headTimeoutMs: 10_000,
+  /** A downstream connection without a request. Longer than the usual clients' own limit. */
+  downstreamIdleMs: 120_000,
+  /** How long an application that has closed its sending half is still answered (it has most likely gone). */
+  halfClosedMs: 1_000,
+  /** What is read and dropped of a request whose response is complete already, so that it is not cut off by a reset. */
+  discardBytesMax: 256 * 1024,
+  discardMs: 2_000,
+  responseHeadTimeoutMs: 15_000,
+  streamIdleMs: 300_000,
+  upstreamConnectMs: 1_000,
+  /** Below the 5 s of Node's and the usual servers, so that the keep-alive race is rare (Linkerd). */
+  upstreamIdleMs: 3_000,
+  /** Connections to one local instance. */
+  upstreamConnectionsMax: 1_024,
+  /** How long a local instance that has refused is passed over. */
+  upstreamAvoidMs: 1_000,
+  /** Requests that wait for a connection to one local instance. */
+  upstreamQueueMax: 1_024,
+  streamsPerPeerMax: 1_000,
+  /** What a sender may have in flight on one stream before it hears of credit. */
+  streamWindowBytes: 256 * 1024,
+  /** How far the window of a stream may grow whose reader waits for credit, and what all of them may grow by. */
+  streamWindowMaxBytes: 1024 * 1024,
+  windowGrowthMaxBytes: 32 * 1024 * 1024,
+  windowGrowthMs: 50,
+  /** A request that takes longer than this is acknowledged with ACCEPT. */
+  acceptAfterMs: 50,
+  /** A request that nobody has acknowledged after this is lost. */
+  acceptTimeoutMs: 2_000,
+  /** A packet older than this is refused; it also bounds what clock skew can be tolerated. */
+  packetAgeMs: 10_000,
+  /** A plaintext packet, frames and their heads; the bus's max_payload lowers it. */
+  packetBytesMax: 256 * 1024,
+  /** A body that is kept so that the request can be sent again. */
+  retryBodyBytesMax: 64 * 1024,
+  /** Clear header of a packet with the largest identity document, and the tag. */
+  packetHeaderBytesMax: 16 * 1024,
+  /** Turns of the event loop over which frames may be gathered while each brings more. */
+  coalescingRoundsMax: 8,
+  /** Packets over which the requests of one turn to one service are dealt. */
+  packetSpreadMax: 8,
+  /** How long a stopping agent waits for its last words to leave. */
+  busCloseMs: 500,
+  /** 1xx responses before the response. */
+  informationalMax: 16,
+  busDialMs: 2_000,
+  busPingMs: 2_000,
+  /** Pings without an answer after which the connection counts as lost. */
+  busPingsMax: 2,
+  /** Pause between attempts to get it back, and what is added at random. */
+  busRedialMs: 200,
+  busRedialJitterMs: 200,
+  /** How long an agent's identity holds, when it is renewed, and how far ahead the clock of its issuer may be. */
+  identityMs: 24 * HOUR_MS,
+  identityRenewMs: 16 * HOUR_MS,
+  identitySkewMs: 60_000,
+  /** A renewed identity goes along in every packet for this long, so that no single lost packet matters. */
+  introduceMs: 60_000,
+  /** Bytes of large packets after which the memory they leave behind is collected; smaller ones leave next to none. */
+  bodyPacketBytesMin: 16 * 1024,
+  garbageBytesMax: 1024 * 1024,
+  /** Known peers (identity, keys, replay window), each some 2 KiB, and how many may be processes of one agent. */
+  peersMax: 4_096,
+  sessionsPerAgentMax: 16,
+  /** Services that local applications have asked for (they may ask for any name), with their keys and endpoints. */
+  servicesKnownMax: 4_096,
+  /** Endpoints of one service that an agent keeps in mind. */
+  endpointsMax: 1_000,
+  /** Authorities whose service is remembered, per door. */
+  authoritiesMax: 4_096,
+  /** How often the bus picks although endpoints are known, so that new ones are found. */
+  exploreMs: 1_000,
+  /** Retry budget: a share of the requests of the window, and so many a second on top (Finagle, Linkerd). */
+  retryWindowMs: 10_000,
+  retryRatio: 0.2,
+  retryPerSecond: 10,
+  retriesMax: 1,
+  backoffBaseMs: 25,
+  backoffCapMs: 250,
+  servicesInMetricsMax: 1_000,
+  failuresLoggedPerSecond: 20,
+  /** Resolution of the waits of requests, and of idle connections. */
+  tickMs: 25,
+  sweepMs: 1_000,
+  /** Pause between attempts to reach NATS at the start. */
+  redialMs: 250,
+  drainMs: 30_000,
+  /** The admin endpoint: few clients, none of them a browser with a slow user, one request each. */
+  adminConnectionsMax: 64,
+  adminConnectionMs: 10_000,
+});

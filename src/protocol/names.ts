@@ -1,0 +1,86 @@
+/**
+ * Names: services ("orders.default"), agents ("web-1") and their SPIFFE IDs.
+ * Inside the mesh a service is always written in its canonical form, name and namespace in lower case.
+ */
+
+export const DEFAULT_NAMESPACE = 'default';
+
+const LABEL = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
+const PORT = /^[0-9]{0,5}$/;
+const SPIFFE = 'spiffe://';
+
+/** True for a DNS label in lower case, at most 63 characters (RFC 1123 §2.1): a mesh, agent, service or namespace. */
+export function isLabel(text: string): boolean {
+  return LABEL.test(text);
+}
+
+/** True for the canonical form of a service: `name.namespace`. */
+export function isServiceName(text: string): boolean {
+  const dot = text.indexOf('.');
+  return dot > 0 && isLabel(text.slice(0, dot)) && isLabel(text.slice(dot + 1));
+}
+
+/** "orders" or "orders.shop" → "orders.default" or "orders.shop"; undefined for anything else. */
+export function parseServiceName(text: string): string | undefined {
+  const service = text.includes('.') ? text : `${text}.${DEFAULT_NAMESPACE}`;
+  return isServiceName(service) ? service : undefined;
+}
+
+/** The two labels of a canonical service name, which must be one (see `isServiceName`). */
+export function serviceParts(service: string): { readonly name: string; readonly namespace: string } {
+  const dot = service.indexOf('.');
+  return { name: service.slice(0, dot), namespace: service.slice(dot + 1) };
+}
+
+/**
+ * The service that an authority (RFC 3986 §3.2, without userinfo) names, or undefined. Understood are `orders`,
+ * `orders.shop-ns`, `orders.shop-ns.svc`, `orders.shop-ns.svc.cluster.local`, `orders.mesh` and
+ * `orders.shop-ns.mesh`, with any port, in any case, with or without the root's dot.
+ * A namespace called "mesh" is therefore reached as `orders.mesh.svc`.
+ */
+export function serviceOfAuthority(authority: string, fallbackNamespace: string): string | undefined {
+  const colon = authority.indexOf(':');
+  if (colon >= 0 && !PORT.test(authority.slice(colon + 1))) return undefined;
+  let host = (colon < 0 ? authority : authority.slice(0, colon)).toLowerCase();
+  if (host.endsWith('.')) host = host.slice(0, -1);
+  // Longer than the longest form can be; said before it is taken apart.
+  if (host.length > 63 + 1 + 63 + '.svc.cluster.local'.length) return undefined;
+
+  const [name = '', ...rest] = host.split('.');
+  const namespace = namespaceOf(rest, fallbackNamespace);
+  return namespace !== undefined && isLabel(name) && isLabel(namespace) ? `${name}.${namespace}` : undefined;
+}
+
+function namespaceOf(rest: string[], fallback: string): string | undefined {
+  if (rest.length === 0) return fallback;
+  if (rest.length === 1) return rest[0] === 'mesh' ? fallback : rest[0];
+  const suffix = rest.slice(1).join('.');
+  return suffix === 'mesh' || suffix === 'svc' || suffix === 'svc.cluster.local' ? rest[0] : undefined;
+}
+
+/** `spiffe://<mesh>/ns/<namespace>/sa/<service>` of a workload that speaks for a service. */
+export function workloadId(mesh: string, service: string): string {
+  const { name, namespace } = serviceParts(service);
+  return `${SPIFFE}${mesh}/ns/${namespace}/sa/${name}`;
+}
+
+/** `spiffe://<mesh>/agent/<host>` */
+export function agentId(mesh: string, agent: string): string {
+  return `${SPIFFE}${mesh}/agent/${agent}`;
+}
+
+/** The service that a workload's SPIFFE ID of this mesh speaks for; undefined for other IDs and other text. */
+export function serviceOfWorkloadId(mesh: string, id: string): string | undefined {
+  const prefix = `${SPIFFE}${mesh}/ns/`;
+  if (!id.startsWith(prefix)) return undefined;
+  const [namespace = '', kind, name = '', extra] = id.slice(prefix.length).split('/', 4);
+  if (kind !== 'sa' || extra !== undefined) return undefined;
+  return isLabel(name) && isLabel(namespace) ? `${name}.${namespace}` : undefined;
+}
+
+/** The agent that an agent's SPIFFE ID of this mesh names; undefined for other IDs and other text. */
+export function agentOfId(mesh: string, id: string): string | undefined {
+  const prefix = agentId(mesh, '');
+  const agent = id.startsWith(prefix) ? id.slice(prefix.length) : '';
+  return isLabel(agent) ? agent : undefined;
+}

@@ -1,0 +1,137 @@
+import type { ValidateFunction } from 'ajv';
+import {
+  type Document,
+  isCollection,
+  isMap,
+  isScalar,
+  LineCounter,
+  type Node,
+  parseDocument,
+  visit,
+} from 'yaml';
+import { ConfigError, type ConfigFault, type FieldPath, fieldName, shownValue } from './config-fault.ts';
+import { schemaFaults } from './schema-faults.ts';
+
+/** Far above what a person writes; a limit so that a wrong file cannot fill the memory. */
+const DOCUMENT_BYTES_MAX = 1024 * 1024;
+/** Aliases may repeat what is written, not multiply it ("billion laughs"). */
+const ALIASES_MAX = 100;
+const FAULTS_MAX = 100;
+
+/** A document with what is wrong with it by its schema, and where in the file each part of it stands. */
+export interface YamlDocument {
+  /** What its author wrote; unknown until `faults` is empty. */
+  readonly value: unknown;
+  readonly faults: readonly ConfigFault[];
+  /** A fault at a field, for what a schema cannot say. What is missing is placed at its nearest parent. */
+  fault(path: FieldPath, expected: string, found?: string): ConfigFault;
+}
+
+type Place = Pick<ConfigFault, 'file' | 'line' | 'column'>;
+
+/**
+ * Reads one YAML 1.2 document and checks it against a schema that was compiled with `allErrors` and `verbose`.
+ * @throws ConfigError if it is not YAML, or YAML that is more than data: tags, doubled keys, alias bombs.
+ */
+export function readYamlDocument(text: string, file: string, validate: ValidateFunction): YamlDocument {
+  const start = { file, line: 1, column: 1, field: '' };
+  if (Buffer.byteLength(text) > DOCUMENT_BYTES_MAX) {
+    throw new ConfigError([{ ...start, found: 'a larger file', expected: 'at most 1 MiB' }]);
+  }
+  const lineCounter = new LineCounter();
+  const place = (offset: number): Place => {
+    const { line, col } = lineCounter.linePos(offset);
+    return { file, line: Math.max(line, 1), column: Math.max(col, 1) };
+  };
+  let document: Document.Parsed;
+  let value: unknown;
+  try {
+    // Our own check for doubled keys takes linear time; the parser's is quadratic.
+    document = parseDocument(text, { lineCounter, prettyErrors: false, version: '1.2', uniqueKeys: false });
+    const faults = [...syntaxFaults(document, place), ...dataFaults(document, place)];
+    if (faults.length > 0) throw new ConfigError(faults);
+    value = document.toJS({ maxAliasCount: ALIASES_MAX });
+  } catch (error) {
+    if (error instanceof ConfigError) throw error;
+    // Too deep for the stack, or aliases: the parser throws both as they are.
+    const found = `what cannot be read (${firstLine((error as Error).message)})`;
+    const expected = `plain nesting and at most ${ALIASES_MAX} aliases, of anchors that stand before`;
+    throw new ConfigError([{ ...start, found, expected }]);
+  }
+  const fault = (path: FieldPath, expected: string, found?: string): ConfigFault => ({
+    ...place(offsetOf(document, path)),
+    field: fieldName(path),
+    found: found ?? shownValue(valueAt(value, path)),
+    expected,
+  });
+  const faults = validate(value) ? [] : schemaFaults((validate.errors ?? []).slice(0, FAULTS_MAX), fault);
+  return Object.freeze({ value, faults, fault });
+}
+
+function syntaxFaults(document: Document.Parsed, place: (offset: number) => Place): ConfigFault[] {
+  return document.errors.slice(0, FAULTS_MAX).map((error) => ({
+    ...place(error.pos[0]),
+    field: '',
+    ...(error.code === 'MULTIPLE_DOCS'
+      ? { found: 'a second document', expected: 'one: remove it and the --- before it' }
+      : { found: `a YAML fault (${firstLine(error.message)})`, expected: 'valid YAML' }),
+  }));
+}
+
+/** YAML can be more than data. Tags make readers build things; of doubled keys, readers keep different ones. */
+function dataFaults(document: Document.Parsed, place: (offset: number) => Place): ConfigFault[] {
+  const faults: ConfigFault[] = [];
+  const add = (node: Node, found: string, expected: string) => {
+    if (faults.length < FAULTS_MAX) {
+      faults.push({ ...place(node.range?.[0] ?? 0), field: '', found, expected });
+    }
+  };
+  visit(document, {
+    Node(_key, node) {
+      const tag = 'tag' in node ? node.tag : undefined;
+      if (tag !== undefined) add(node, `the tag ${shownValue(tag)}`, 'data without tags');
+      if (!isMap<Node | null>(node)) return;
+      const seen = new Set<string>();
+      for (const { key } of node.items) {
+        if (key === null) continue;
+        if (!isScalar(key)) add(key, 'a key that is not plain text', 'plain text as a key');
+        else if (seen.has(String(key.value)))
+          add(key, `the key ${shownValue(key.value)} again`, 'each key once');
+        else seen.add(String(key.value));
+      }
+    },
+  });
+  return faults;
+}
+
+/** Of the key where there is one, so that the fault points at the line; of the nearest parent for what is missing. */
+function offsetOf(document: Document.Parsed, path: FieldPath): number {
+  let node: unknown = document.contents;
+  let offset = document.contents?.range?.[0] ?? 0;
+  for (const step of path) {
+    if (!isCollection(node)) break;
+    if (isMap(node)) {
+      const pair = node.items.find(({ key }) => String(isScalar(key) ? key.value : key) === String(step));
+      if (pair === undefined) break;
+      offset = (pair.key as Node | null)?.range?.[0] ?? offset;
+      node = pair.value;
+    } else {
+      node = node.items[Number(step)];
+      offset = (node as Node | undefined)?.range?.[0] ?? offset;
+    }
+  }
+  return offset;
+}
+
+function valueAt(value: unknown, path: FieldPath): unknown {
+  let at = value;
+  for (const step of path) {
+    if (typeof at !== 'object' || at === null || !Object.hasOwn(at, step)) return undefined;
+    at = (at as Record<string | number, unknown>)[step];
+  }
+  return at;
+}
+
+function firstLine(text: string): string {
+  return text.split('\n', 1)[0] ?? '';
+}

@@ -1,0 +1,35 @@
+import test from 'ava';
+import fc from 'fast-check';
+import {
+  counterOfReply,
+  instanceSubject,
+  QUEUE,
+  receiveSubject,
+  repliesSubject,
+  replySubject,
+  serviceSubject,
+} from '../../src/protocol/subjects.ts';
+import { counter, label, session } from './arbitraries.ts';
+
+const SESSION = '0123456789abcdef';
+
+test('subjects and queue group are those that operators give permissions for', (t) => {
+  t.is(serviceSubject('shop', 'orders.default'), 'weft.shop.svc.default.orders');
+  t.is(instanceSubject('shop', 'orders.default', 'web-1'), 'weft.shop.ins.default.orders.web-1');
+  t.is(receiveSubject('shop', 'web-1', SESSION), `weft.shop.rx.web-1.${SESSION}`);
+  t.is(replySubject(receiveSubject('shop', 'web-1', SESSION), 7), `weft.shop.rx.web-1.${SESSION}.7`);
+  t.is(repliesSubject(receiveSubject('shop', 'web-1', SESSION)), `weft.shop.rx.web-1.${SESSION}.*`);
+  t.is(QUEUE, 'weft');
+});
+
+test('a reply subject says which packet it is about', (t) => {
+  fc.assert(
+    fc.property(label, label, session, counter, (mesh, agent, id, number) => {
+      t.is(counterOfReply(replySubject(receiveSubject(mesh, agent, id), number)), number);
+    }),
+  );
+});
+
+test('a subject that is about no packet has no number', (t) => {
+  t.is(counterOfReply('weft.shop.svc.default.orders'), Number.NaN);
+});
