@@ -118,15 +118,13 @@ export function createAgent({ config, keyring, log, random = Math.random }: Agen
     if (listen !== undefined) doors.push(new Door(outbound, service, listen));
   }
 
-  const ticker = new Ticker(LIMITS.tickMs, () => {
-    const nowMs = now();
+  const ticker = new Ticker(LIMITS.tickMs, now, (nowMs) => {
     link.tick(nowMs);
     inbound.tick(nowMs);
     for (const door of doors) door.proxy.tick(nowMs);
     return busy();
   });
-  const sweeper = new Ticker(LIMITS.sweepMs, () => {
-    const nowMs = now();
+  const sweeper = new Ticker(LIMITS.sweepMs, now, (nowMs) => {
     for (const door of doors) door.expire(nowMs);
     for (const upstream of upstreams.values()) upstream.expire(nowMs);
     return true;

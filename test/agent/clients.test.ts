@@ -105,6 +105,7 @@ test('undici works with a proxy, by absolute targets and by CONNECT', async (t) 
     });
     t.teardown(() => dispatcher.destroy());
     const response = await fetch(`http://${service}/a?b`, { method: 'PUT', body: LARGE, dispatcher });
+    t.is(response.status, 200, JSON.stringify([...response.headers]));
     t.is(await response.text(), `PUT /a?b ${LARGE}`);
   }
 });

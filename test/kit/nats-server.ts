@@ -27,7 +27,7 @@ export async function startNats(options: { port?: number; args?: string[] } = {}
   const dir = await mkdtemp(join(tmpdir(), 'weft-nats-'));
   const binary = await findNatsServer(process.env.PATH ?? '');
   const start = (port: number) => startNatsServer({ binary, port, storeDir: dir, args: options.args ?? [] });
-  let server: NatsServerProcess = await start(options.port ?? 0);
+  let server: NatsServerProcess = await start(options.port ?? (await freePort()));
   const { port, url } = server;
   return {
     url,

@@ -82,13 +82,13 @@ export class ClientConnection {
     });
     this.#outgoing = new Outgoing(this.#socket);
     this.#opening = setTimeout(() => {
-      const where = `${target.host}:${target.port}`;
-      this.#failedToOpen(
-        new WeftError(
-          'upstream_connect_timeout',
-          `${where} did not accept within ${LIMITS.upstreamConnectMs} ms`,
-        ),
-      );
+      // Timers come before sockets: after a pause of this process the connection may be there and not yet seen.
+      setImmediate(() => {
+        if (this.#opening === undefined) return;
+        const where = `${target.host}:${target.port}`;
+        const within = `${where} did not accept within ${LIMITS.upstreamConnectMs} ms`;
+        this.#failedToOpen(new WeftError('upstream_connect_timeout', within));
+      });
     }, LIMITS.upstreamConnectMs);
     this.#socket.on('connect', () => {
       clearTimeout(this.#opening);
