@@ -2,13 +2,14 @@
  * Identity documents: what the mesh root says about an agent, as a compact JWS (RFC 7515) with EdDSA (RFC 8037).
  * The agent's X25519 key, the workloads it may speak and serve for, and until when.
  */
-import { createHash, createPublicKey, type KeyObject, verify } from 'node:crypto';
+import { createHash, createPublicKey, type KeyObject } from 'node:crypto';
 import nacl from 'tweetnacl';
 import { WeftError } from './errors.ts';
 import type { PeerIdentity } from './keyring.ts';
 import { LIMITS } from './limits.ts';
 import { agentId, agentOfId, serviceOfWorkloadId, workloadId } from './names.ts';
 import { publicKeyBytes, type Root } from './root.ts';
+import { bytesOfBase64, openDocument } from './signed-document.ts';
 
 /** Documents travel in packet headers; beside one, a header and its tag take at most 236 bytes. */
 export const DOCUMENT_BYTES_MAX = LIMITS.packetHeaderBytesMax - 256;
@@ -79,7 +80,7 @@ export function checkIdentity(
   document: string,
   nowMs: number,
 ): PeerIdentity {
-  const claims = signedClaims(rootKey, document);
+  const claims = openDocument(rootKey, 'weft-identity', document, DOCUMENT_BYTES_MAX);
   const { sub, iat, exp, x25519, workloads } = claims;
   const agent = typeof sub === 'string' ? agentOfId(mesh, sub) : undefined;
   if (agent === undefined) throw denied('it is for no agent of this mesh');
@@ -95,28 +96,8 @@ export function checkIdentity(
   });
 }
 
-/** What the root has signed; the signature is checked before anything is parsed. */
-function signedClaims(rootKey: KeyObject, document: string): Record<string, unknown> {
-  if (document.length > DOCUMENT_BYTES_MAX) throw denied(`over ${DOCUMENT_BYTES_MAX} bytes`);
-  const [header, payload, signatureText, extra] = document.split('.', 4);
-  if (header !== HEADER || payload === undefined || extra !== undefined) throw denied('not one of ours');
-  const signature = bytesOf(signatureText, SIGNATURE_BYTES);
-  const signed = Buffer.from(`${header}.${payload}`, 'latin1');
-  if (signature === undefined || !verify(null, signed, rootKey, signature)) {
-    throw denied('not signed by the root of this mesh');
-  }
-  let claims: unknown;
-  try {
-    claims = JSON.parse(Buffer.from(payload, 'base64url').toString());
-  } catch (cause) {
-    throw new WeftError('denied', 'identity document: not JSON', { cause });
-  }
-  if (typeof claims !== 'object' || claims === null) throw denied('claims must be an object');
-  return claims as Record<string, unknown>;
-}
-
 function x25519Key(value: unknown, agent: string): KeyObject {
-  const x = typeof value === 'string' && bytesOf(value, KEY_BYTES) !== undefined ? value : undefined;
+  const x = typeof value === 'string' && bytesOfBase64(value, KEY_BYTES) !== undefined ? value : undefined;
   if (x === undefined) throw denied(`${agent}: x25519 must be ${KEY_BYTES} bytes in base64url`);
   return createPublicKey({ key: { kty: 'OKP', crv: 'X25519', x }, format: 'jwk' });
 }
@@ -125,13 +106,6 @@ function serviceOf(mesh: string, id: unknown, agent: string): string {
   const service = typeof id === 'string' ? serviceOfWorkloadId(mesh, id) : undefined;
   if (service === undefined) throw denied(`${agent}: a workload is not a SPIFFE ID of this mesh`);
   return service;
-}
-
-/** Bytes of canonical base64url of exactly that length: Node itself skips what is not base64. */
-function bytesOf(text: string | undefined, length: number): Buffer | undefined {
-  if (text === undefined) return undefined;
-  const bytes = Buffer.from(text, 'base64url');
-  return bytes.length === length && bytes.toString('base64url') === text ? bytes : undefined;
 }
 
 function isSeconds(value: unknown): value is number {

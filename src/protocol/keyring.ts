@@ -14,6 +14,7 @@ import { checkIdentity, issueIdentity, verificationKey } from './identity.ts';
 import { LIMITS } from './limits.ts';
 import { isServiceName } from './names.ts';
 import { type Root, readRoot } from './root.ts';
+import { openDocument, signDocument, signingKey } from './signed-document.ts';
 
 export interface PeerIdentity {
   readonly agent: string;
@@ -43,6 +44,17 @@ export interface Keyring {
   servicePrivateKey(service: string, epoch: number): KeyObject | undefined;
   /** @throws WeftError `denied`: bad signature, expired, other mesh, malformed */
   verify(document: string): PeerIdentity;
+  /** Signs what this agent states of itself. */
+  sign(type: 'weft-heartbeat', payload: unknown): string;
+  /**
+   * What the controller has published.
+   * @throws WeftError `denied`: another type, too long, bad signature, no JSON object
+   */
+  open(
+    type: 'weft-snapshot' | 'weft-endpoints',
+    text: string,
+    bytesMax: number,
+  ): Readonly<Record<string, unknown>>;
 }
 
 /** Keys that follow from the root do not change. */
@@ -68,6 +80,7 @@ export function createRootKeyring(options: RootKeyringOptions): Keyring {
   const rootKey = verificationKey(root.publicKey);
   const workloads = new Set(options.workloads);
   const own = generateKeyPairSync('x25519');
+  const rootSigningKey = signingKey(root);
   const serviceKeys = new BoundedMap<string, ServiceKey>(LIMITS.servicesKnownMax);
 
   const issue = (at: number) => {
@@ -97,6 +110,9 @@ export function createRootKeyring(options: RootKeyringOptions): Keyring {
       return epoch === EPOCH && workloads.has(service) ? servicePrivateKey(root, mesh, service) : undefined;
     },
     verify: (document: string) => checkIdentity(rootKey, mesh, document, now()),
+    sign: (type: 'weft-heartbeat', payload: unknown) => signDocument(rootSigningKey, type, payload),
+    open: (type: 'weft-snapshot' | 'weft-endpoints', text: string, bytesMax: number) =>
+      openDocument(rootKey, type, text, bytesMax),
   });
 }
 

@@ -1,5 +1,5 @@
 /**
- * Every subject and queue group of the mesh, built and read in this one place.
+ * Every subject, queue group, bucket and key of the mesh, built and read in this one place.
  * Builders trust their arguments: names are checked where they enter (config, packets, authorities).
  */
 import { serviceParts } from './names.ts';
@@ -42,4 +42,59 @@ export function repliesSubject(receive: string): string {
 /** The packet that a reply subject of ours is about; NaN for a subject that is none. */
 export function counterOfReply(subject: string): number {
   return Number(subject.slice(subject.lastIndexOf('.') + 1));
+}
+
+/** What the controller publishes for agents, one document a service each. */
+export type PublicationKind = 'snapshot' | 'endpoints';
+
+/** Authored resources, with their history. Only the controller reads and writes it. */
+export function policyBucket(mesh: string): string {
+  return `weft-${mesh}-policy`;
+}
+
+/** What agents read: signed snapshots and endpoint lists; republished on `publicationSubject`. */
+export function configBucket(mesh: string): string {
+  return `weft-${mesh}-config`;
+}
+
+/** What the controller keeps of the fleet, and its own lease. */
+export function stateBucket(mesh: string): string {
+  return `weft-${mesh}-state`;
+}
+
+/** Key of a publication in the config bucket. */
+export function publicationKey(kind: PublicationKind, service: string): string {
+  const { name, namespace } = serviceParts(service);
+  return `${kind}.${namespace}.${name}`;
+}
+
+/** Where a change of a publication is heard at once: the bucket's `republish`. */
+export function publicationSubject(mesh: string, kind: PublicationKind, service: string): string {
+  return `weft.${mesh}.cfg.${publicationKey(kind, service)}`;
+}
+
+/** The bucket's `republish` setting, which leads to `publicationSubject`. */
+export function publicationRepublish(mesh: string): { readonly src: string; readonly dest: string } {
+  return { src: `$KV.${configBucket(mesh)}.>`, dest: `weft.${mesh}.cfg.>` };
+}
+
+/** A request with an empty payload is answered with the publication as it stands (JetStream direct get), or status 404. */
+export function publicationGetSubject(mesh: string, kind: PublicationKind, service: string): string {
+  const bucket = configBucket(mesh);
+  return `$JS.API.DIRECT.GET.KV_${bucket}.$KV.${bucket}.${publicationKey(kind, service)}`;
+}
+
+/** What an agent says of itself, each second and when something changes. */
+export function heartbeatSubject(mesh: string, agent: string): string {
+  return `weft.${mesh}.obs.health.${agent}`;
+}
+
+/** All agents' heartbeats. */
+export function heartbeatsSubject(mesh: string): string {
+  return `weft.${mesh}.obs.health.*`;
+}
+
+/** A call to the controller. */
+export function apiSubject(mesh: string, verb: string): string {
+  return `weft.${mesh}.api.${verb}`;
 }

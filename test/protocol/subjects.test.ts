@@ -1,8 +1,14 @@
 import test from 'ava';
 import fc from 'fast-check';
 import {
+  apiSubject,
+  configBucket,
   counterOfReply,
+  heartbeatSubject,
   instanceSubject,
+  publicationGetSubject,
+  publicationRepublish,
+  publicationSubject,
   QUEUE,
   receiveSubject,
   repliesSubject,
@@ -20,6 +26,24 @@ test('subjects and queue group are those that operators give permissions for', (
   t.is(replySubject(receiveSubject('shop', 'web-1', SESSION), 7), `weft.shop.rx.web-1.${SESSION}.7`);
   t.is(repliesSubject(receiveSubject('shop', 'web-1', SESSION)), `weft.shop.rx.web-1.${SESSION}.*`);
   t.is(QUEUE, 'weft');
+});
+
+test('where the controller and what it publishes is found does not change either', (t) => {
+  t.is(apiSubject('shop', 'apply'), 'weft.shop.api.apply');
+  t.is(heartbeatSubject('shop', 'web-1'), 'weft.shop.obs.health.web-1');
+  t.is(configBucket('shop'), 'weft-shop-config');
+  t.is(publicationSubject('shop', 'snapshot', 'orders.default'), 'weft.shop.cfg.snapshot.default.orders');
+});
+
+test('what the bucket republishes, and its direct get, are about the same key', (t) => {
+  const { src, dest } = publicationRepublish('shop');
+  const heard = publicationSubject('shop', 'endpoints', 'orders.default');
+  const stored = src.replace('>', heard.slice(dest.length - 1));
+  t.is(stored, '$KV.weft-shop-config.endpoints.default.orders');
+  t.is(
+    publicationGetSubject('shop', 'endpoints', 'orders.default'),
+    `$JS.API.DIRECT.GET.KV_weft-shop-config.${stored}`,
+  );
 });
 
 test('a reply subject says which packet it is about', (t) => {

@@ -1,0 +1,134 @@
+/** What each verb of the controller takes and gives. The verbs are the same on the bus and over HTTP under `/api`. */
+import type { WorkloadReport } from './heartbeat.ts';
+import type { Revision } from './revision.ts';
+
+/** A resource as an author writes it; of the controller's answers with `status`, and its revision in metadata. */
+export interface ResourceDocument {
+  readonly apiVersion: string;
+  readonly kind: string;
+  readonly metadata: {
+    readonly name: string;
+    readonly namespace?: string;
+    readonly labels?: Readonly<Record<string, string>>;
+    readonly annotations?: Readonly<Record<string, string>>;
+    /** RFC 3339. */
+    readonly creationTimestamp?: string;
+    readonly revision?: number;
+  };
+  readonly spec: unknown;
+  readonly status?: unknown;
+}
+
+export interface ResourceName {
+  readonly kind: string;
+  readonly namespace: string;
+  readonly name: string;
+}
+
+export interface Change extends ResourceName {
+  readonly action: 'created' | 'configured' | 'unchanged' | 'deleted';
+  /** Of the resource in its history; absent in a dry run. */
+  readonly revision?: number;
+  /** As it stood before, and as it stands now; absent where there is none. */
+  readonly before?: ResourceDocument;
+  readonly after?: ResourceDocument;
+}
+
+export interface ChangeResult {
+  readonly changes: readonly Change[];
+  /** For people: accepted, but probably not what was meant. */
+  readonly warnings: readonly string[];
+  /** The snapshots that follow from it: what `--wait` waits for. */
+  readonly snapshots: readonly { readonly service: string; readonly revision: Revision }[];
+}
+
+export interface HistoryEntry {
+  readonly revision: number;
+  /** RFC 3339. */
+  readonly time: string;
+  readonly author: string;
+  readonly action: 'created' | 'configured' | 'deleted';
+  /** Absent where it was deleted. */
+  readonly resource?: ResourceDocument;
+}
+
+export interface AgentView {
+  readonly agent: string;
+  readonly state: 'connected' | 'lost' | 'left';
+  /** RFC 3339. */
+  readonly since: string;
+  readonly release: string;
+  /** Its clock minus the controller's, as its last heartbeat showed it, ms. */
+  readonly skewMs: number;
+  readonly identityExpires: string;
+  readonly workloads: readonly WorkloadReport[];
+  readonly applied: Readonly<Record<string, Revision>>;
+  /** Services of which it holds an older snapshot than the published one. */
+  readonly behind: readonly string[];
+}
+
+export interface EndpointView extends WorkloadReport {
+  readonly host: string;
+  readonly applied: Revision | null;
+}
+
+export interface ServiceView {
+  readonly service: string;
+  readonly revision: Revision | null;
+  readonly endpoints: number;
+  readonly ready: number;
+  /** `namespace/name` of the routes attached to it. */
+  readonly routes: readonly string[];
+}
+
+export interface Check {
+  readonly name: string;
+  readonly result: 'ok' | 'warning' | 'failed';
+  readonly message: string;
+  /** What to do; '' if it is ok. */
+  readonly advice: string;
+}
+
+export interface ApiVerbs {
+  apply: {
+    request: { readonly resources: readonly unknown[]; readonly dryRun?: boolean };
+    response: ChangeResult;
+  };
+  delete: {
+    request: { readonly names: readonly ResourceName[]; readonly dryRun?: boolean };
+    response: ChangeResult;
+  };
+  /** `to`: a revision of the resource's history. */
+  rollback: { request: ResourceName & { readonly to: number }; response: ChangeResult };
+  /** All of a kind, of a namespace, or one; all kinds if none is named. */
+  get: {
+    request: { readonly kind?: string; readonly namespace?: string; readonly name?: string };
+    response: { readonly items: readonly ResourceDocument[] };
+  };
+  history: { request: ResourceName; response: { readonly entries: readonly HistoryEntry[] } };
+  agents: { request: { readonly agent?: string }; response: { readonly items: readonly AgentView[] } };
+  endpoints: {
+    request: { readonly service?: string };
+    response: { readonly items: readonly EndpointView[] };
+  };
+  services: { request: { readonly service?: string }; response: { readonly items: readonly ServiceView[] } };
+  /** How many of the agents that hold a service have applied a revision of it, or a newer one. */
+  programmed: {
+    request: { readonly snapshots: ChangeResult['snapshots'] };
+    response: {
+      readonly items: readonly {
+        readonly service: string;
+        readonly applied: number;
+        readonly of: number;
+      }[];
+    };
+  };
+  /** The signed snapshot and endpoint list of a service as they are published: `weft explain` runs on them. */
+  snapshot: {
+    request: { readonly service: string };
+    response: { readonly snapshot: string | null; readonly endpoints: string | null };
+  };
+  check: { request: Record<string, never>; response: { readonly checks: readonly Check[] } };
+}
+
+export type Verb = keyof ApiVerbs;

@@ -1,0 +1,95 @@
+/**
+ * What an agent says of itself each second, and at once when something changes: its lease, its workloads and their
+ * health, and what it has applied. Signed, and numbered within a session so that an old one changes nothing.
+ */
+import { isLabel, isServiceName } from './names.ts';
+import { isRevision, type Revision } from './revision.ts';
+
+export type WorkloadState = 'starting' | 'ready' | 'unhealthy' | 'draining';
+
+export interface WorkloadReport {
+  /** `orders.default` */
+  readonly service: string;
+  readonly state: WorkloadState;
+  /** Why it is not ready, for people; '' if it is. */
+  readonly reason: string;
+  /** Since when, wall clock. */
+  readonly sinceMs: number;
+  readonly labels: Readonly<Record<string, string>>;
+}
+
+export interface Heartbeat {
+  readonly version: 1;
+  readonly mesh: string;
+  readonly agent: string;
+  /** Of the process: a restarted agent has another one. */
+  readonly session: string;
+  /** Grows within a session. */
+  readonly sequence: number;
+  /** Wall clock of the agent. */
+  readonly timeMs: number;
+  /** Of the weft release that it runs. */
+  readonly release: string;
+  /** Its identity document, as in packets. */
+  readonly document: string;
+  /** The last one of a session: it goes, and its lease ends now. */
+  readonly leaving: boolean;
+  /** Those that serve. */
+  readonly workloads: readonly WorkloadReport[];
+  /** Services whose snapshots it holds, with what it has applied; absent in most beats, complete where it is there. */
+  readonly applied?: Readonly<Record<string, Revision>>;
+}
+
+const STATES: ReadonlySet<unknown> = new Set(['starting', 'ready', 'unhealthy', 'draining']);
+const WORKLOADS_MAX = 1_000;
+const APPLIED_MAX = 4_096;
+const TEXT_MAX = 1_024;
+
+/** A heartbeat whose signature has been checked, if it is well formed and of this mesh; else undefined. */
+export function readHeartbeat(mesh: string, value: Readonly<Record<string, unknown>>): Heartbeat | undefined {
+  const beat = value as Partial<Heartbeat>;
+  const sound =
+    beat.version === 1 &&
+    beat.mesh === mesh &&
+    isText(beat.agent) &&
+    isLabel(beat.agent) &&
+    isText(beat.session) &&
+    Number.isSafeInteger(beat.sequence) &&
+    Number.isFinite(beat.timeMs) &&
+    isText(beat.release) &&
+    typeof beat.document === 'string' &&
+    typeof beat.leaving === 'boolean' &&
+    Array.isArray(beat.workloads) &&
+    beat.workloads.length <= WORKLOADS_MAX &&
+    beat.workloads.every(isWorkloadReport) &&
+    (beat.applied === undefined || isApplied(beat.applied));
+  return sound ? (beat as Heartbeat) : undefined;
+}
+
+function isWorkloadReport(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  const { service, state, reason, sinceMs, labels } = value as Partial<WorkloadReport>;
+  return (
+    isText(service) &&
+    isServiceName(service) &&
+    STATES.has(state) &&
+    isText(reason) &&
+    Number.isFinite(sinceMs) &&
+    typeof labels === 'object' &&
+    labels !== null &&
+    Object.entries(labels).every(([name, label]) => isText(name) && isText(label))
+  );
+}
+
+function isApplied(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  const entries = Object.entries(value);
+  return (
+    entries.length <= APPLIED_MAX &&
+    entries.every(([service, revision]) => isServiceName(service) && isRevision(revision))
+  );
+}
+
+function isText(value: unknown): value is string {
+  return typeof value === 'string' && value.length <= TEXT_MAX;
+}
