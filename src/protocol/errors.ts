@@ -109,6 +109,27 @@ export const ERRORS = Object.freeze({
     'mesh',
     'No route of the service matches the request.',
   ),
+  invalid_backend: entry(
+    500,
+    'destination_not_found',
+    false,
+    'mesh',
+    'The route that matches sends the request to a backend that cannot be used; weft describe says why.',
+  ),
+  unsupported_filter: entry(
+    500,
+    'proxy_configuration_error',
+    false,
+    'mesh',
+    'The route that matches asks for a filter that this mesh does not have.',
+  ),
+  retries_exhausted: entry(
+    503,
+    'destination_unavailable',
+    false,
+    'upstream',
+    'The route had the request tried again, and the last try failed to reach the application too.',
+  ),
   denied: entry(403, 'http_request_denied', false, 'mesh', 'Policy does not let this caller do that.'),
   no_endpoint: entry(
     503,
@@ -180,6 +201,13 @@ export const ERRORS = Object.freeze({
     false,
     'bus',
     'The connection to NATS broke while the request was under way.',
+  ),
+  agent_lost: entry(
+    502,
+    'connection_terminated',
+    false,
+    'mesh',
+    'The agent that had the request is gone; the application may have acted on it.',
   ),
   upstream_refused: entry(
     503,

@@ -89,8 +89,35 @@ export const LIMITS = Object.freeze({
   retriesMax: 1,
   backoffBaseMs: 25,
   backoffCapMs: 250,
+  /** How long the first request to a service waits for its routes before it goes without. */
+  snapshotWaitMs: 500,
+  /** Routes of a service that nobody has called for this long are forgotten. */
+  snapshotIdleMs: 10 * 60_000,
+  /** A regular expression of a route: what it may measure as text, and once its repetitions are written out. */
+  patternCharactersMax: 4_096,
+  patternStepsMax: 4_000,
+  /** A copy of a request: how long it may take in all, and what may wait to be sent of it. */
+  mirrorMs: 15_000,
+  mirrorWaitingBytesMax: 1024 * 1024,
+  /** A snapshot or an endpoint list; also what NATS takes in one message by default. */
+  publicationBytesMax: 1024 * 1024,
+  /** How often what is held is compared with what is published, how long an answer may take, the first pause after none. */
+  publicationRefreshMs: 30_000,
+  publicationGetMs: 2_000,
+  publicationRetryMs: 1_000,
+  /** Publications that are asked for at the same time, so that a thousand at once do not flood the bus. */
+  publicationGetsMax: 32,
+  /** How long an endpoint that did not answer is passed over although it is published as ready. */
+  endpointMissingMs: 5_000,
+  /** Within this, changes are announced together. */
+  announceDelayMs: 20,
+  /** Heartbeats tell what is applied for this long after it changed, and each so many beats. */
+  appliedToldMs: 5_000,
+  appliedEveryBeats: 10,
   servicesInMetricsMax: 1_000,
   failuresLoggedPerSecond: 20,
+  /** How often a refused publication is logged at most. */
+  refusalLogMs: 1_000,
   /** Resolution of the waits of requests, and of idle connections. */
   tickMs: 25,
   sweepMs: 1_000,

@@ -1,19 +1,20 @@
 import type { ErrorObject } from 'ajv';
-import type { ConfigFault, FieldPath } from './config-fault.ts';
+import { type FieldPath, fieldName } from './config-fault.ts';
 import { nearestWord } from './nearest-word.ts';
 
-type MakeFault = (path: FieldPath, expected: string, found?: string) => ConfigFault;
+type MakeFault<F> = (path: FieldPath, expected: string, found?: string) => F;
 
 /**
  * What a JSON-Schema validator found, in a person's words. What was expected is the `description` of the
  * schema that did not fit: the same text that an editor shows.
  */
-export function schemaFaults(errors: readonly ErrorObject[], fault: MakeFault): ConfigFault[] {
-  const faults = new Map<string, ConfigFault>();
+export function schemaFaults<F>(errors: readonly ErrorObject[], fault: MakeFault<F>): F[] {
+  const faults = new Map<string, F>();
+  const make: MakeFault<void> = (path, expected, found) => {
+    faults.set(`${fieldName(path)}\0${expected}`, fault(path, expected, found));
+  };
   for (const error of errors) {
-    if (repeatsAnother(error)) continue;
-    const made = schemaFault(error, fault);
-    faults.set(`${made.field}\0${made.expected}`, made);
+    if (!repeatsAnother(error)) schemaFault(error, make);
   }
   return [...faults.values()];
 }
@@ -27,7 +28,7 @@ function repeatsAnother({ keyword, schemaPath, propertyName }: ErrorObject): boo
   );
 }
 
-function schemaFault(error: ErrorObject, fault: MakeFault): ConfigFault {
+function schemaFault(error: ErrorObject, fault: MakeFault<void>): void {
   const path = pathOf(error.instancePath);
   const schema = error.parentSchema as { description?: string; properties?: object } | undefined;
   switch (error.keyword) {

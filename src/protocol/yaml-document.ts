@@ -6,6 +6,7 @@ import {
   isScalar,
   LineCounter,
   type Node,
+  parseAllDocuments,
   parseDocument,
   visit,
 } from 'yaml';
@@ -18,13 +19,16 @@ const DOCUMENT_BYTES_MAX = 1024 * 1024;
 const ALIASES_MAX = 100;
 const FAULTS_MAX = 100;
 
-/** A document with what is wrong with it by its schema, and where in the file each part of it stands. */
-export interface YamlDocument {
-  /** What its author wrote; unknown until `faults` is empty. */
+/** What the author of a document wrote, and where in the file each part of it stands. */
+export interface YamlPart {
   readonly value: unknown;
-  readonly faults: readonly ConfigFault[];
   /** A fault at a field, for what a schema cannot say. What is missing is placed at its nearest parent. */
   fault(path: FieldPath, expected: string, found?: string): ConfigFault;
+}
+
+/** A document with what is wrong with it by its schema: its value is unknown until `faults` is empty. */
+export interface YamlDocument extends YamlPart {
+  readonly faults: readonly ConfigFault[];
 }
 
 type Place = Pick<ConfigFault, 'file' | 'line' | 'column'>;
@@ -39,10 +43,7 @@ export function readYamlDocument(text: string, file: string, validate: ValidateF
     throw new ConfigError([{ ...start, found: 'a larger file', expected: 'at most 1 MiB' }]);
   }
   const lineCounter = new LineCounter();
-  const place = (offset: number): Place => {
-    const { line, col } = lineCounter.linePos(offset);
-    return { file, line: Math.max(line, 1), column: Math.max(col, 1) };
-  };
+  const place = placeIn(file, lineCounter);
   let document: Document.Parsed;
   let value: unknown;
   try {
@@ -53,19 +54,72 @@ export function readYamlDocument(text: string, file: string, validate: ValidateF
     value = document.toJS({ maxAliasCount: ALIASES_MAX });
   } catch (error) {
     if (error instanceof ConfigError) throw error;
-    // Too deep for the stack, or aliases: the parser throws both as they are.
-    const found = `what cannot be read (${firstLine((error as Error).message)})`;
-    const expected = `plain nesting and at most ${ALIASES_MAX} aliases, of anchors that stand before`;
-    throw new ConfigError([{ ...start, found, expected }]);
+    throw new ConfigError([{ ...start, ...unreadable(error) }]);
   }
-  const fault = (path: FieldPath, expected: string, found?: string): ConfigFault => ({
+  const fault = faultIn(document, value, place);
+  const faults = validate(value) ? [] : schemaFaults((validate.errors ?? []).slice(0, FAULTS_MAX), fault);
+  return Object.freeze({ value, faults, fault });
+}
+
+/**
+ * Reads the documents of a YAML 1.2 stream, empty ones left out. It never throws: a document that cannot be read is
+ * a fault, and the others are read all the same.
+ */
+export function readYamlDocuments(
+  text: string,
+  file: string,
+): { readonly documents: readonly YamlPart[]; readonly faults: readonly ConfigFault[] } {
+  const start = { file, line: 1, column: 1, field: '' };
+  if (Buffer.byteLength(text) > DOCUMENT_BYTES_MAX) {
+    return { documents: [], faults: [{ ...start, found: 'a larger file', expected: 'at most 1 MiB' }] };
+  }
+  const lineCounter = new LineCounter();
+  const place = placeIn(file, lineCounter);
+  const documents: YamlPart[] = [];
+  const faults: ConfigFault[] = [];
+  try {
+    const options = { lineCounter, prettyErrors: false, version: '1.2', uniqueKeys: false } as const;
+    const parsed: readonly Document.Parsed[] = parseAllDocuments(text, options);
+    for (const document of parsed) {
+      const wrong = [...syntaxFaults(document, place), ...dataFaults(document, place)];
+      faults.push(...wrong);
+      if (wrong.length > 0 || document.contents === null) continue;
+      const value: unknown = document.toJS({ maxAliasCount: ALIASES_MAX });
+      if (value === null) continue;
+      documents.push({ value, fault: faultIn(document, value, place) });
+    }
+  } catch (error) {
+    faults.push({ ...start, ...unreadable(error) });
+  }
+  return { documents, faults: faults.slice(0, FAULTS_MAX) };
+}
+
+function placeIn(file: string, lineCounter: LineCounter): (offset: number) => Place {
+  return (offset) => {
+    const { line, col } = lineCounter.linePos(offset);
+    return { file, line: Math.max(line, 1), column: Math.max(col, 1) };
+  };
+}
+
+function faultIn(
+  document: Document.Parsed,
+  value: unknown,
+  place: (offset: number) => Place,
+): YamlPart['fault'] {
+  return (path, expected, found) => ({
     ...place(offsetOf(document, path)),
     field: fieldName(path),
     found: found ?? shownValue(valueAt(value, path)),
     expected,
   });
-  const faults = validate(value) ? [] : schemaFaults((validate.errors ?? []).slice(0, FAULTS_MAX), fault);
-  return Object.freeze({ value, faults, fault });
+}
+
+/** Too deep for the stack, or aliases: the parser throws both as they are. */
+function unreadable(error: unknown): Pick<ConfigFault, 'found' | 'expected'> {
+  return {
+    found: `what cannot be read (${firstLine((error as Error).message)})`,
+    expected: `plain nesting and at most ${ALIASES_MAX} aliases, of anchors that stand before`,
+  };
 }
 
 function syntaxFaults(document: Document.Parsed, place: (offset: number) => Place): ConfigFault[] {
@@ -123,7 +177,8 @@ function offsetOf(document: Document.Parsed, path: FieldPath): number {
   return offset;
 }
 
-function valueAt(value: unknown, path: FieldPath): unknown {
+/** What stands at a path; undefined if nothing does. */
+export function valueAt(value: unknown, path: FieldPath): unknown {
   let at = value;
   for (const step of path) {
     if (typeof at !== 'object' || at === null || !Object.hasOwn(at, step)) return undefined;

@@ -1,0 +1,61 @@
+/** All resources that concern a service → its snapshot. Pure: the same resources give the same snapshot, byte for byte. */
+import { serviceParts } from '../../protocol/names.ts';
+import type { Match, RouteSet, Rule, Snapshot } from '../../protocol/snapshot.ts';
+import { type HttpRoute, matchesOf, rulesOf } from '../resources/http-route.ts';
+import { attachedPorts } from './attachment.ts';
+import type { Known } from './backend-check.ts';
+import { compileMatch } from './compile-match.ts';
+import { compileRule } from './compile-rule.ts';
+import { compareMatches, compareRoutes } from './precedence.ts';
+import type { CompileIndex } from './resource-graph.ts';
+
+export interface SnapshotIdentity {
+  readonly mesh: string;
+  /** When the store was made, and the number of this revision within it. */
+  readonly epoch: number;
+  readonly revision: number;
+}
+
+/** @param service canonical: `orders.default` */
+export function compileService(
+  service: string,
+  index: CompileIndex,
+  knownServices: ReadonlySet<string>,
+  { mesh, epoch, revision }: SnapshotIdentity,
+): Snapshot {
+  const known: Known = { index, knownServices };
+  const home = serviceParts(service).namespace;
+  const byNamespace = Map.groupBy(index.routesOf(service), ({ metadata }) => metadata.namespace);
+  const consumers: Record<string, RouteSet> = {};
+  for (const namespace of [...byNamespace.keys()].sort()) {
+    if (namespace === home) continue;
+    const set = compileRoutes(byNamespace.get(namespace)!, service, known);
+    // Without a rule that holds for it there is no consumer route, and its callers follow the producer.
+    if (set.rules.length > 0) consumers[namespace] = set;
+  }
+  return {
+    version: 1,
+    mesh,
+    service,
+    revision: [epoch, revision],
+    producer: compileRoutes(byNamespace.get(home) ?? [], service, known),
+    consumers,
+  };
+}
+
+function compileRoutes(routes: readonly HttpRoute[], service: string, known: Known): RouteSet {
+  const rules: Rule[] = [];
+  const matches: Match[] = [];
+  for (const route of routes.toSorted(compareRoutes)) {
+    const ports = attachedPorts(route, service, known.index);
+    if (ports.length === 0) continue;
+    for (const [at, raw] of rulesOf(route).entries()) {
+      for (const match of matchesOf(raw)) {
+        for (const port of ports) matches.push(compileMatch(match, rules.length, port));
+      }
+      rules.push(compileRule(route, at, service, known));
+    }
+  }
+  // The sort is stable: what ties stays in the order of routes (the oldest first) and of rules in them.
+  return { rules, matches: matches.sort(compareMatches) };
+}

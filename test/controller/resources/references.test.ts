@@ -1,0 +1,154 @@
+import test from 'ava';
+import { checkReferences } from '../../../src/controller/resources/references.ts';
+import { type Resource, resourceKey } from '../../../src/controller/resources/resource.ts';
+import { fieldName } from '../../../src/protocol/config-fault.ts';
+import { backend, route, ruleRoute, rules, service, toService, valid } from './routes.ts';
+
+const KNOWN = new Set(['orders.default', 'users.default']);
+const stored = (...resources: Resource[]) =>
+  new Map(resources.map((resource) => [resourceKey(resource), resource]));
+
+function check(changed: Resource[], all: Resource[] = []) {
+  const { faults, warnings } = checkReferences(changed, stored(...all), KNOWN);
+  return {
+    faults: faults.map(
+      ({ path, found, expected }) => `${fieldName(path)}: found ${found}, expected ${expected}`,
+    ),
+    warnings: warnings.map(({ path, message }) => `${fieldName(path)}: ${message}`),
+  };
+}
+
+test('what is known and usual is neither fault nor warning', (t) => {
+  const good = rules({
+    backendRefs: [backend('users')],
+    retry: { codes: [503] },
+    matches: [{ method: 'GET' }],
+  });
+  t.deepEqual(check([good]), { faults: [], warnings: [] });
+});
+
+test('A5: a backend that is not there is a warning that says what was meant', (t) => {
+  t.deepEqual(check([rules({ backendRefs: [backend('user')] })]).warnings, [
+    'spec.rules[0].backendRefs[0]: user.default is not known (is users.default meant?): until then its share of the requests gets 500',
+  ]);
+  t.regex(
+    check([rules({ backendRefs: [{ ...backend('b'), kind: 'Bucket', group: 'x.dev' }] })]).warnings[0] ?? '',
+    /is no Service/,
+  );
+});
+
+test('A4: a mirror that is not there is a warning', (t) => {
+  const mirror = rules({
+    filters: [{ type: 'RequestMirror', requestMirror: { backendRef: backend('nowhere') } }],
+  });
+  t.regex(
+    check([mirror]).warnings[0] ?? '',
+    /nowhere\.default is not known.*: until then nothing is mirrored/,
+  );
+});
+
+test('a service that comes with the same apply is known', (t) => {
+  t.deepEqual(check([rules({ backendRefs: [backend('new')] }), service('new')]).warnings, []);
+});
+
+test('A9: hostnames on a mesh route are a warning', (t) => {
+  t.regex(
+    check([route({ hostnames: ['a.example'], rules: [{}] })]).warnings[0] ?? '',
+    /^spec\.hostnames: host names are not matched/,
+  );
+});
+
+test('A7: codes for methods that are not idempotent are a warning', (t) => {
+  const retry = { codes: [503] };
+  t.regex(check([rules({ retry })]).warnings[0] ?? '', /POST included/);
+  t.regex(
+    check([rules({ retry, matches: [{ method: 'GET' }, { method: 'POST' }] })]).warnings[0] ?? '',
+    /POST included/,
+  );
+  t.deepEqual(check([rules({ retry: { attempts: 2 } })]).warnings, []);
+});
+
+test('A10: a route whose only parents are Gateways is refused; beside a service they are a warning', (t) => {
+  const gateway = { name: 'gw' };
+  t.regex(
+    check([route({ parentRefs: [gateway] })]).faults[0] ?? '',
+    /^spec\.parentRefs\[0\]\.kind: found Gateway, expected Service/,
+  );
+  const both = check([route({ parentRefs: [gateway, toService('orders')] })]);
+  t.deepEqual(both, {
+    faults: [],
+    warnings: ['spec.parentRefs[0]: Gateway gw is no part of this mesh and gets no status'],
+  });
+});
+
+test('A1: a parent of kind Service without group "" is refused, because the group defaults to that of Gateways', (t) => {
+  t.deepEqual(check([route({ parentRefs: [{ kind: 'Service', name: 'orders' }] })]).faults, [
+    'spec.parentRefs[0].group: found nothing, expected "", the group of Service',
+  ]);
+});
+
+test('a route without parents, and one to an unknown service, are warnings', (t) => {
+  t.regex(check([route({ parentRefs: [] })]).warnings[0] ?? '', /attached to nothing/);
+  t.regex(check([route({ parentRefs: [toService('order')] })]).warnings[0] ?? '', /is orders\.default meant/);
+});
+
+test('A9: a parent port that the service does not have is a warning', (t) => {
+  const ports = service('orders', { ports: [{ port: 80, name: 'http' }] });
+  const on = (more: object) => check([route({ parentRefs: [toService('orders', more)] })], [ports]).warnings;
+  t.deepEqual(on({ port: 81 }), ['spec.parentRefs[0]: not attached: orders.default has no port 81']);
+  t.deepEqual(on({ sectionName: 'grpc' }), [
+    'spec.parentRefs[0]: not attached: orders.default has no port named grpc',
+  ]);
+  t.deepEqual(on({ sectionName: 'http' }), []);
+});
+
+test('A8 and A4: what has no effect or no support is a warning', (t) => {
+  t.regex(check([rules({ sessionPersistence: { cookie: {} } })]).warnings[0] ?? '', /no effect/);
+  const extension = { type: 'ExtensionRef', extensionRef: { group: 'x.dev', kind: 'Thing', name: 'a' } };
+  t.regex(
+    check([rules({ filters: [extension] })]).warnings[0] ?? '',
+    /ExtensionRef x\.dev\/Thing a is not supported/,
+  );
+  t.regex(
+    check([rules({ backendRefs: [backend('orders', { weight: 0 })] })]).warnings[0] ?? '',
+    /all weights are 0/,
+  );
+});
+
+test('two services with one alias are refused, stored or in one apply', (t) => {
+  const a = service('a', { aliases: ['shop.example'] });
+  const b = service('b', { aliases: ['shop.example'] });
+  const fault =
+    'spec.aliases[0]: found "shop.example", expected a name that is not an alias of a.default already';
+  t.deepEqual(check([b], [a]).faults, [fault]);
+  t.is(check([a, b]).faults.length, 2);
+  t.deepEqual(check([a], [a]).faults, []);
+  t.deepEqual(check([service('a'), b], [a]).faults, [], 'the alias has moved');
+});
+
+test('an alias that is the name of another service is refused', (t) => {
+  for (const alias of ['orders', 'orders.default', 'orders.mesh', 'orders.default.svc']) {
+    t.is(check([service('a', { aliases: [alias] })]).faults.length, 1, alias);
+  }
+  t.deepEqual(check([service('orders', { aliases: ['orders.mesh'] })]).faults, []);
+});
+
+test('the same resource twice is refused', (t) => {
+  t.regex(check([service('a'), service('a')]).faults[0] ?? '', /service\.default\.a again/);
+  t.deepEqual(check([service('a'), valid(ruleRoute({}))]).faults, []);
+});
+
+test('a policy for an unknown service, and two for one service, are warnings', (t) => {
+  const policy = (name: string, target: string) =>
+    valid({
+      apiVersion: 'weft.dev/v1',
+      kind: 'TrafficPolicy',
+      metadata: { name },
+      spec: { targetRef: { kind: 'Service', name: target } },
+    });
+  t.regex(check([policy('p', 'order')]).warnings[0] ?? '', /is orders\.default meant/);
+  t.regex(
+    check([policy('p', 'orders')], [policy('q', 'orders')]).warnings[0] ?? '',
+    /default\/q has the same target/,
+  );
+});
