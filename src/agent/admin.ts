@@ -21,6 +21,10 @@ export interface AdminSubject {
   counts(): Readonly<Record<string, number>>;
   /** The resolved configuration; without secrets. */
   describe(): unknown;
+  /** What is held of what the control plane publishes. */
+  publications(): unknown;
+  /** What it waits for although it serves, in words. */
+  waiting(): readonly string[];
   readonly registry: { readonly contentType: string; metrics(): Promise<string> };
 }
 
@@ -123,11 +127,17 @@ async function answer(method: string, host: string, path: string, subject: Admin
         // Tells `weft up` its own agent from another that has the address.
         pid: process.pid,
         reasons: ready || reason === undefined ? [] : [reason],
+        waiting: subject.waiting(),
       });
     case '/metrics':
       return { status: 200, type: subject.registry.contentType, body: await subject.registry.metrics() };
     case '/config':
-      return json(200, { state, config: subject.describe(), counts: subject.counts() });
+      return json(200, {
+        state,
+        config: subject.describe(),
+        counts: subject.counts(),
+        publications: subject.publications(),
+      });
     default:
       return text(404, '/livez /readyz /metrics /config\n');
   }

@@ -13,7 +13,13 @@ import type { Keyring } from '../protocol/keyring.ts';
 import { LIMITS } from '../protocol/limits.ts';
 import { Tracer } from '../protocol/trace.ts';
 import type { AgentConfig } from './config.ts';
+import { createAnnouncer } from './control/announcer.ts';
+import { createControlPlane } from './control/control-plane.ts';
+import { goneProcesses } from './control/gone.ts';
+import { createSnapshotDisk } from './control/snapshot-disk.ts';
 import { createFailureLog } from './failure-log.ts';
+import { probe } from './health/probe.ts';
+import { createWorkloads } from './health/workloads.ts';
 import { InboundProxy } from './inbound/proxy.ts';
 import { Upstream } from './inbound/upstream.ts';
 import { type AgentState, createLifecycle } from './lifecycle.ts';
@@ -25,6 +31,7 @@ import { Balancer } from './outbound/balancer.ts';
 import { Door } from './outbound/door.ts';
 import type { OpenStream } from './outbound/proxy.ts';
 import { RetryBudget } from './outbound/retry.ts';
+import { RouteBook, type SnapshotSource } from './outbound/route-book.ts';
 import { Ticker } from './ticker.ts';
 
 export interface Agent {
@@ -44,6 +51,10 @@ export interface Agent {
   readonly registry: Registry;
   /** The configuration as it was understood; it holds no secret. */
   describe(): unknown;
+  /** What it holds of what the control plane publishes, with revisions. */
+  publications(): unknown;
+  /** What it waits for beside the bus, in words: it serves without. */
+  waiting(): string[];
 }
 
 export interface AgentParts {
@@ -52,9 +63,20 @@ export interface AgentParts {
   readonly log: Logger;
   /** From 0 to 1; for the jitter of retries. */
   readonly random?: () => number;
+  /** Where the routes of services come from, if not from the control plane. */
+  readonly snapshots?: SnapshotSource;
+  /** Of the weft release. */
+  readonly release?: string;
 }
 
-export function createAgent({ config, keyring, log, random = Math.random }: AgentParts): Agent {
+export function createAgent({
+  config,
+  keyring,
+  log,
+  random = Math.random,
+  snapshots,
+  release = 'unknown',
+}: AgentParts): Agent {
   const now = () => performance.now();
   const metrics = new AgentMetrics();
   const serving = new Set<string>();
@@ -76,7 +98,34 @@ export function createAgent({ config, keyring, log, random = Math.random }: Agen
     ticker.wake();
     return inbound.serve(stream, from, head, last);
   };
-  const balancer = new Balancer(self, serving, now);
+  let refusalLoggedMs = Number.NEGATIVE_INFINITY;
+  const disk =
+    config.data === undefined
+      ? undefined
+      : createSnapshotDisk(config.data, (error, file) => log.warn({ err: error, file }, 'data file failed'));
+  const control = createControlPlane({
+    keyring,
+    disk,
+    served: new Set(upstreams.keys()),
+    now,
+    wallMs: Date.now,
+    random,
+    refused(kind, reason, details) {
+      metrics.publicationRefused(kind, reason);
+      // Whoever can publish on the bus could else fill the log.
+      const due = now() >= refusalLoggedMs + LIMITS.refusalLogMs;
+      if (due) refusalLoggedMs = now();
+      log[due ? 'warn' : 'debug']({ kind, reason, details }, 'publication refused');
+    },
+    fault: (error) => log.error({ err: error }, 'a publication met a fault of the agent'),
+  });
+  const { lists, identify } = control;
+  const balancer = new Balancer(self, serving, now, {
+    want: (service) => lists.want(service),
+    get: (service) => lists.get(service),
+    drop: (service) => lists.drop(service),
+    identify,
+  });
   const link = new Link({
     keyring,
     wallMs: Date.now,
@@ -102,10 +151,59 @@ export function createAgent({ config, keyring, log, random = Math.random }: Agen
       ? link.openToService(service, head, last, handler, balancer.spread(service))
       : link.openToInstance(service, endpoint, head, last, handler);
   };
+  const routes = new RouteBook(snapshots ?? control.snapshots, now);
+  lists.watch((service, before) => {
+    balancer.published(service);
+    const list = lists.get(service);
+    if (list === undefined) return;
+    for (const gone of goneProcesses(before, list, identify)) link.gone(service, gone);
+  });
+
+  /** True from when the agent takes requests until it drains. */
+  let accepting = false;
+  const workloads = createWorkloads({
+    workloads: config.workloads,
+    upstreams,
+    probe,
+    delay: later,
+    random,
+    wallMs: Date.now,
+    changed(service, state, reason) {
+      log.info({ service, state, reason }, 'workload state');
+      joinOrLeave(service);
+      announcer.changed();
+    },
+  });
+  const announcer = createAnnouncer({
+    keyring,
+    session: link.session,
+    release,
+    workloads: () => workloads.reports(),
+    applied: () => control.snapshots.held(),
+    wallMs: Date.now,
+    now,
+    delay: later,
+    tooLarge: (bytes) => log.error({ bytes }, 'heartbeat is larger than NATS takes; use fewer labels'),
+  });
+  control.snapshots.watch(() => announcer.appliedChanged());
+
+  /** Only who is ready takes requests; what runs already goes on. */
+  function joinOrLeave(service: string): void {
+    if (accepting && workloads.isReady(service)) {
+      link.join(service);
+      serving.add(service);
+    } else {
+      serving.delete(service);
+      link.leave(service);
+    }
+  }
+
   const outbound = {
     agent: config.host,
     open,
     balancer,
+    routes,
+    wake: () => ticker.wake(),
     budget: new RetryBudget(now),
     tracer: new Tracer(),
     recorder: metrics.recorder('outbound'),
@@ -126,6 +224,10 @@ export function createAgent({ config, keyring, log, random = Math.random }: Agen
   });
   const sweeper = new Ticker(LIMITS.sweepMs, now, (nowMs) => {
     for (const door of doors) door.expire(nowMs);
+    routes.expire(nowMs);
+    balancer.expire(nowMs);
+    control.tick(nowMs);
+    announcer.beat();
     for (const upstream of upstreams.values()) upstream.expire(nowMs);
     return true;
   });
@@ -133,10 +235,12 @@ export function createAgent({ config, keyring, log, random = Math.random }: Agen
   function counts(): Record<string, number> {
     const { opened, served } = link.counts();
     let outboundRequests = 0;
+    let mirrorCopies = 0;
     let downstreamConnections = 0;
     let upstreamConnections = 0;
     for (const door of doors) {
       outboundRequests += door.proxy.active.size;
+      mirrorCopies += door.proxy.mirrors.size;
       downstreamConnections += door.connections;
     }
     for (const { pools } of upstreams.values()) {
@@ -144,6 +248,7 @@ export function createAgent({ config, keyring, log, random = Math.random }: Agen
     }
     return {
       outboundRequests,
+      mirrorCopies,
       inboundRequests: inbound.active.size,
       streamsOpened: opened,
       streamsServed: served,
@@ -157,16 +262,25 @@ export function createAgent({ config, keyring, log, random = Math.random }: Agen
   }
 
   function busy(): boolean {
-    const { outboundRequests, inboundRequests, streamsOpened, streamsServed } = counts();
-    return (outboundRequests ?? 0) + (inboundRequests ?? 0) + (streamsOpened ?? 0) + (streamsServed ?? 0) > 0;
+    const { outboundRequests, mirrorCopies, inboundRequests, streamsOpened, streamsServed } = counts();
+    const live = [outboundRequests, mirrorCopies, inboundRequests, streamsOpened, streamsServed];
+    return live.some((count) => (count ?? 0) > 0);
   }
 
   for (const name of Object.keys(counts())) {
     const unit = name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
-    metrics.gauge(`weft_${unit}`, 'What is open now', () => counts()[name] ?? 0);
+    metrics.number(`weft_${unit}`, 'What is open now', () => counts()[name] ?? 0);
   }
-  metrics.gauge('weft_peers', 'Agent processes that packets have come from', () => link.counts().peers);
-  metrics.gauge('weft_bus_up', '1 while connected to NATS', () => (link.up ? 1 : 0));
+  metrics.number('weft_peers', 'Agent processes that packets have come from', () => link.counts().peers);
+  metrics.number('weft_bus_up', '1 while connected to NATS', () => (link.up ? 1 : 0));
+
+  metrics.gauge('weft_publications_held', 'What is held of what the control plane publishes', 'kind', () => [
+    ['snapshot', control.snapshots.heldCount],
+    ['endpoints', lists.heldCount],
+  ]);
+  metrics.gauge('weft_workload_healthy', '1 while the workload is ready', 'service', () =>
+    workloads.reports().map(({ service, state }) => [service, state === 'ready' ? 1 : 0]),
+  );
 
   const served = Promise.withResolvers<void>();
   const stopped = Promise.withResolvers<void>();
@@ -186,6 +300,8 @@ export function createAgent({ config, keyring, log, random = Math.random }: Agen
           },
           back() {
             log.info('connection to NATS is back');
+            control.refresh();
+            announcer.appliedChanged();
           },
         },
       );
@@ -194,15 +310,15 @@ export function createAgent({ config, keyring, log, random = Math.random }: Agen
       // An attempt that failed has left its subscriptions.
       link.detach();
       link.attach(bus);
-      for (const service of upstreams.keys()) {
-        link.join(service);
-        serving.add(service);
-      }
+      control.attach(bus);
+      accepting = true;
+      for (const service of upstreams.keys()) joinOrLeave(service);
       await bus.flush();
+      announcer.attach(bus);
     },
     async drain() {
-      serving.clear();
-      for (const service of upstreams.keys()) link.leave(service);
+      accepting = false;
+      workloads.drain();
       const untilMs = now() + config.drainMs;
       // What the bus has sent before it knew that we leave is still served.
       if (link.up) await Promise.race([link.flush(), wait(LIMITS.busCloseMs)]);
@@ -215,9 +331,13 @@ export function createAgent({ config, keyring, log, random = Math.random }: Agen
       ticker.stop();
       sweeper.stop();
       for (const door of doors) door.stop();
+      workloads.stop();
+      announcer.leave();
+      control.detach();
       link.detach();
       for (const upstream of upstreams.values()) upstream.close();
-      (bus?.close() ?? Promise.resolve()).then(stopped.resolve, stopped.resolve);
+      const ended = [bus?.close(), disk?.settled()];
+      Promise.allSettled(ended).then(() => stopped.resolve());
     },
     redialMs: () => LIMITS.redialMs * (1 + random()),
     changed(state, reason) {
@@ -230,6 +350,7 @@ export function createAgent({ config, keyring, log, random = Math.random }: Agen
     async start() {
       for (const door of doors) await door.listen();
       sweeper.wake();
+      workloads.start();
       lifecycle.start();
       await served.promise;
     },
@@ -254,5 +375,13 @@ export function createAgent({ config, keyring, log, random = Math.random }: Agen
     counts,
     registry: metrics.registry,
     describe: () => config,
+    publications: () => control.describe(),
+    waiting: () => [...workloads.waiting(), ...control.waiting()],
   });
+}
+
+/** Calls `then` once, later. Returns what calls it off. */
+function later(ms: number, then: () => void): () => void {
+  const timer = setTimeout(then, ms);
+  return () => clearTimeout(timer);
 }

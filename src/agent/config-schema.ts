@@ -13,6 +13,10 @@ const FORMATS = {
   },
   'weft-loopback': (text: string) => parseLoopback(text) !== undefined,
   'weft-listen': (text: string) => parseListen(text) !== undefined,
+  'weft-statuses': (text: string) => {
+    const [, from, to = from] = /^([2-5][0-9]{2})(?:-([2-5][0-9]{2}))?$/.exec(text) ?? [];
+    return from !== undefined && to !== undefined && from <= to;
+  },
   'weft-upstream': (text: string) => parseUpstream(text) !== undefined,
 };
 

@@ -21,6 +21,8 @@ export interface AgentConfig {
   readonly drainMs: number;
   /** The file with the mesh root's seed, if the configuration names one. */
   readonly root: string | undefined;
+  /** The folder for what the agent keeps, if the configuration names one. */
+  readonly data: string | undefined;
   readonly workloads: readonly WorkloadConfig[];
 }
 
@@ -32,6 +34,7 @@ interface RawAgent {
   readonly admin: string;
   readonly drain?: string;
   readonly root?: string;
+  readonly data?: string;
   readonly workloads: readonly RawWorkload[];
 }
 
@@ -64,6 +67,7 @@ export function readAgentConfig(text: string, file: string): AgentConfig {
     admin: parseLoopback(raw.admin)!,
     drainMs: raw.drain === undefined ? LIMITS.drainMs : parseDuration(raw.drain)!,
     root: besideFile(raw.root),
+    data: besideFile(raw.data),
     workloads: Object.freeze(workloads),
   });
 }

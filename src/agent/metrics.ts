@@ -2,6 +2,8 @@
 import Counter from 'prom-client/lib/counter.js';
 import Gauge from 'prom-client/lib/gauge.js';
 import Registry from 'prom-client/lib/registry.js';
+import type { PublicationKind } from '../protocol/subjects.ts';
+import type { PublicationRefusal } from './control/publication-check.ts';
 import type { Refusal } from './link/refusal.ts';
 import { RequestSeries } from './request-series.ts';
 
@@ -23,6 +25,7 @@ export class AgentMetrics {
     inbound: new RequestSeries(),
   };
   readonly #refused: Counter<'reason'>;
+  readonly #publicationsRefused: Counter<'kind' | 'reason'>;
 
   constructor() {
     const registers = [this.registry];
@@ -69,6 +72,12 @@ export class AgentMetrics {
       labelNames: ['reason'] as const,
       registers,
     });
+    this.#publicationsRefused = new Counter({
+      name: 'weft_publications_refused_total',
+      help: 'Snapshots and endpoint lists that were not taken, by reason; what is held stays',
+      labelNames: ['kind', 'reason'] as const,
+      registers,
+    });
   }
 
   recorder(side: Side): RequestRecorder {
@@ -83,8 +92,26 @@ export class AgentMetrics {
     this.#refused.inc({ reason });
   }
 
+  publicationRefused(kind: PublicationKind, reason: PublicationRefusal): void {
+    this.#publicationsRefused.inc({ kind, reason });
+  }
+
+  /** Shows numbers that somebody else keeps, each with its value of `label`. */
+  gauge(name: string, help: string, label: string, values: () => (readonly [string, number])[]): void {
+    new Gauge({
+      name,
+      help,
+      labelNames: [label],
+      registers: [this.registry],
+      collect() {
+        this.reset();
+        for (const [labelValue, value] of values()) this.set({ [label]: labelValue }, value);
+      },
+    });
+  }
+
   /** Shows a number that somebody else keeps. */
-  gauge(name: string, help: string, value: () => number): void {
+  number(name: string, help: string, value: () => number): void {
     new Gauge({
       name,
       help,

@@ -2,10 +2,15 @@ import { parseDuration } from '../protocol/duration.ts';
 import { type HostPort, type ListenAddress, parseListen, parseUpstream } from './address.ts';
 import { canonicalService } from './claims.ts';
 
-/** How a workload is to be probed. Read and checked now; the probing itself comes with the control plane. */
+/** How the instances of a workload are looked at. */
 export interface HealthConfig {
-  readonly path: string;
+  /** Asked for with GET; undefined: it is enough that a connection is accepted. */
+  readonly path: string | undefined;
+  /** Statuses that count as healthy, from and to. */
+  readonly expect: readonly (readonly [from: number, to: number])[];
   readonly intervalMs: number;
+  /** Share of the interval, from 0 to 1, by which each pause is longer or shorter at random. */
+  readonly jitter: number;
   readonly timeoutMs: number;
   readonly healthyAfter: number;
   readonly unhealthyAfter: number;
@@ -28,8 +33,11 @@ export interface RawWorkload {
   readonly upstream?: readonly string[];
   readonly listen?: string;
   readonly health?: {
-    readonly path: string;
+    readonly path?: string;
+    readonly tcp?: true;
+    readonly expect?: readonly (number | string)[];
     readonly interval?: string;
+    readonly jitter?: number;
     readonly timeout?: string;
     readonly healthyAfter?: number;
     readonly unhealthyAfter?: number;
@@ -49,12 +57,24 @@ export function resolveWorkload(raw: RawWorkload): WorkloadConfig {
   });
 }
 
+/** What Kubernetes takes for healthy. */
+const EXPECTED = ['200-399'];
+const JITTER = 0.1;
+
 function resolveHealth(raw: NonNullable<RawWorkload['health']>): HealthConfig {
   return Object.freeze({
     path: raw.path,
+    expect: Object.freeze((raw.expect ?? EXPECTED).map(statusRange)),
     intervalMs: parseDuration(raw.interval ?? '2s')!,
+    jitter: raw.jitter ?? JITTER,
     timeoutMs: parseDuration(raw.timeout ?? '1s')!,
     healthyAfter: raw.healthyAfter ?? 1,
     unhealthyAfter: raw.unhealthyAfter ?? 3,
   });
+}
+
+/** `204` or `200-399`. */
+function statusRange(written: number | string): readonly [number, number] {
+  const [from = 0, to = from] = String(written).split('-').map(Number);
+  return Object.freeze([from, to] as const);
 }

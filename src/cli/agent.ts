@@ -1,5 +1,6 @@
 import { readFileSync, statSync } from 'node:fs';
 import { flushCompileCache } from 'node:module';
+import { dirname, join } from 'node:path';
 import { type Logger, pino } from 'pino';
 import { listenAdmin } from '../agent/admin.ts';
 import { type Agent, createAgent } from '../agent/agent.ts';
@@ -8,6 +9,7 @@ import { releaseStartMemory } from '../agent/garbage.ts';
 import { createRootKeyring } from '../protocol/keyring.ts';
 import { EXIT } from './exit.ts';
 import { planAgent } from './plan-agent.ts';
+import { release } from './release.ts';
 
 /** What is told to stop at once does not outlive this, whatever still hangs. */
 const STOP_MS = 1_000;
@@ -19,13 +21,15 @@ const STOP_MS = 1_000;
 export async function agent(argv: readonly string[]): Promise<number> {
   const plan = planAgent(argv);
   if (typeof plan === 'number') return plan;
-  const { config, rootFile, logLevel } = plan;
+  const { rootFile, logLevel } = plan;
+  const { host, data = join(dirname(rootFile), 'data', host) } = plan.config;
+  const config: AgentConfig = { ...plan.config, data };
   const log = pino(
     { level: logLevel, base: { host: config.host } },
     pino.destination({ dest: 2, sync: true }),
   );
   try {
-    warn(config, rootFile, log);
+    warn(rootFile, log);
     const keyring = createRootKeyring({
       rootSeed: readFileSync(rootFile, 'utf8').trim(),
       mesh: config.mesh,
@@ -33,7 +37,7 @@ export async function agent(argv: readonly string[]): Promise<number> {
       workloads: config.workloads.map(({ service }) => service),
       now: Date.now,
     });
-    const running = createAgent({ config, keyring, log });
+    const running = createAgent({ config, keyring, log, release: release() });
     const admin = await listenAdmin(config.admin, running);
     releaseStartMemory();
     // Written at exit otherwise, and not at all by a process that is killed.
@@ -75,10 +79,7 @@ async function run(running: Agent, log: Logger): Promise<number> {
   return cutShort ? EXIT.refused : EXIT.done;
 }
 
-function warn(config: AgentConfig, rootFile: string, log: Logger): void {
-  if (config.workloads.some(({ health }) => health !== undefined)) {
-    log.warn('health is read but has no effect yet: every workload counts as healthy');
-  }
+function warn(rootFile: string, log: Logger): void {
   if ((statSync(rootFile).mode & 0o077) !== 0) {
     log.warn({ file: rootFile }, 'others can read the mesh root: chmod 600 it');
   }

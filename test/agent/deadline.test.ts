@@ -10,6 +10,7 @@ import type { Stream, StreamHandler } from '../../src/agent/link/stream.ts';
 import { Balancer } from '../../src/agent/outbound/balancer.ts';
 import { OutboundProxy } from '../../src/agent/outbound/proxy.ts';
 import { RetryBudget } from '../../src/agent/outbound/retry.ts';
+import { NO_ROUTES, RouteBook } from '../../src/agent/outbound/route-book.ts';
 import { WeftError } from '../../src/protocol/errors.ts';
 import { createRootKeyring } from '../../src/protocol/keyring.ts';
 import { LIMITS } from '../../src/protocol/limits.ts';
@@ -57,6 +58,8 @@ async function openDoor(t: ExecutionContext) {
       return stream;
     },
     balancer: new Balancer(SELF, new Set(), now),
+    routes: new RouteBook(NO_ROUTES, now),
+    wake() {},
     budget: new RetryBudget(now),
     tracer: new Tracer(),
     recorder: {

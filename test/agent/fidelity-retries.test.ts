@@ -6,6 +6,7 @@ import type { Stream, StreamHandler } from '../../src/agent/link/stream.ts';
 import { Balancer } from '../../src/agent/outbound/balancer.ts';
 import { OutboundProxy } from '../../src/agent/outbound/proxy.ts';
 import { RetryBudget } from '../../src/agent/outbound/retry.ts';
+import { NO_ROUTES, RouteBook } from '../../src/agent/outbound/route-book.ts';
 import { type ErrorCode, WeftError } from '../../src/protocol/errors.ts';
 import { createRootKeyring } from '../../src/protocol/keyring.ts';
 import { LIMITS } from '../../src/protocol/limits.ts';
@@ -76,6 +77,8 @@ async function open(
         return attempt;
       },
       balancer: new Balancer(keyring.verify(keyring.document), new Set(), now),
+      routes: new RouteBook(NO_ROUTES, now),
+      wake() {},
       budget: new RetryBudget(now),
       tracer: new Tracer(),
       recorder: { ended() {}, retried() {} },

@@ -11,6 +11,7 @@ function fakeBus(): Bus & { closed: boolean } {
     payloadBytesMax: 1,
     publish() {},
     subscribe: () => () => {},
+    request: () => Promise.reject(new Error('no responders')),
     flush: () => Promise.resolve(),
     close() {
       bus.closed = true;

@@ -8,6 +8,8 @@ const SUBJECT: AdminSubject = {
   reason: undefined,
   counts: () => ({ streams: 0 }),
   describe: () => ({ mesh: 'shop' }),
+  publications: () => ({ snapshot: {} }),
+  waiting: () => ['orders.default is starting'],
   registry: { contentType: 'text/plain; version=0.0.4', metrics: async () => 'weft_up 1\n' },
 };
 
@@ -36,7 +38,13 @@ async function ask(t: ExecutionContext, path: string, { subject, method = 'GET',
 test('a ready agent says so', async (t) => {
   const { status, body } = await ask(t, '/readyz');
   t.is(status, 200);
-  t.deepEqual(JSON.parse(body), { pid: process.pid, ready: true, state: 'serving', reasons: [] });
+  t.deepEqual(JSON.parse(body), {
+    pid: process.pid,
+    ready: true,
+    state: 'serving',
+    reasons: [],
+    waiting: ['orders.default is starting'],
+  });
 });
 
 test('an agent that is not ready says why', async (t) => {
@@ -48,6 +56,7 @@ test('an agent that is not ready says why', async (t) => {
     ready: false,
     state: 'connecting',
     reasons: ['no NATS'],
+    waiting: ['orders.default is starting'],
   });
 });
 
@@ -58,7 +67,12 @@ test('an agent that is not ready is alive', async (t) => {
 test('metrics and configuration are served', async (t) => {
   t.deepEqual(await ask(t, '/metrics'), { status: 200, body: 'weft_up 1\n' });
   const { body } = await ask(t, '/config');
-  t.deepEqual(JSON.parse(body), { state: 'serving', config: { mesh: 'shop' }, counts: { streams: 0 } });
+  t.deepEqual(JSON.parse(body), {
+    state: 'serving',
+    config: { mesh: 'shop' },
+    counts: { streams: 0 },
+    publications: { snapshot: {} },
+  });
 });
 
 test('HEAD has no body, other methods are refused, other paths are not found', async (t) => {

@@ -15,6 +15,7 @@ const readWorkload = (workload: string) => read(`${HEAD}workloads:\n  - ${worklo
 test('the agent.yaml of the design is understood', (t) => {
   const config = read(`${HEAD}drain: 1m30s
 root: root.nk
+data: kept
 workloads:
   - service: checkout
     upstream: ["http://127.0.0.1:8081", "http://[::1]:8082"]
@@ -31,6 +32,7 @@ workloads:
     admin: { host: '127.0.0.1', port: 15000 },
     drainMs: 90_000,
     root: '/etc/weft/root.nk',
+    data: '/etc/weft/kept',
     workloads: [
       {
         service: 'checkout.default',
@@ -39,7 +41,15 @@ workloads:
           { host: '::1', port: 8082 },
         ],
         listen: { host: '127.0.0.1', port: 15001 },
-        health: { path: '/healthz', intervalMs: 2000, timeoutMs: 500, healthyAfter: 1, unhealthyAfter: 3 },
+        health: {
+          path: '/healthz',
+          expect: [[200, 399]],
+          intervalMs: 2000,
+          jitter: 0.1,
+          timeoutMs: 500,
+          healthyAfter: 1,
+          unhealthyAfter: 3,
+        },
         labels: { version: 'v1', zone: 'a' },
       },
       {
@@ -59,7 +69,9 @@ test('what is left out has its default', (t) => {
   t.is(config.drainMs, 30_000);
   t.deepEqual(config.workloads[0]?.health, {
     path: '/',
+    expect: [[200, 399]],
     intervalMs: 2000,
+    jitter: 0.1,
     timeoutMs: 1000,
     healthyAfter: 1,
     unhealthyAfter: 3,
@@ -96,12 +108,32 @@ workloads:
     '10:16 workloads[1].service.name',
     '10:25 workloads[1].service.nam',
     '11:16 workloads[1].upstream[0]',
-    '12:5 workloads[1].health.path',
+    '12:5 workloads[1].health',
     '12:15 workloads[1].health.interval',
     '13:5 workloads[2]',
     '16:5 workloads[4].service',
     '17:5 workloads[4].listen',
   ]);
+});
+
+test('health is looked at by path or by connection, not by both', (t) => {
+  const health = (text: string) => readWorkload(`{ service: a, listen: "127.0.0.1:1", health: { ${text} } }`);
+  t.like(health('tcp: true, jitter: 0')().workloads[0]?.health, { path: undefined, jitter: 0 });
+  t.deepEqual(health('path: /, expect: [204, "300-302"]')().workloads[0]?.health?.expect, [
+    [204, 204],
+    [300, 302],
+  ]);
+  for (const wrong of ['tcp: true, path: /', 'tcp: true, expect: [200]', 'interval: 1s']) {
+    t.deepEqual(
+      faultsOf(health(wrong)).map(({ field }) => field),
+      ['workloads[0].health'],
+      wrong,
+    );
+  }
+  for (const wrong of ['99', '600', '"300-200"', '"2xx"', '"200-"']) {
+    const [fault, ...more] = faultsOf(health(`path: /, expect: [${wrong}]`));
+    t.deepEqual([fault?.field, more.length], ['workloads[0].health.expect[0]', 0], wrong);
+  }
 });
 
 test('an unknown field is told which one was likely meant', (t) => {

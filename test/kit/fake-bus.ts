@@ -42,6 +42,7 @@ export class FakeBus {
         hub.#subscriptions.add(subscription);
         return () => hub.#subscriptions.delete(subscription);
       },
+      request: () => Promise.reject(new Error('no responders')),
       flush: () => Promise.resolve(),
       close: () => Promise.resolve(),
     };

@@ -5,14 +5,17 @@ import { createRootKeyring } from '../../src/protocol/keyring.ts';
 import { Ear } from '../link/pair.ts';
 import { MESH } from './mesh.ts';
 
-/** A link of an agent that takes part, for `workloads`, but does as it likes; what it joins it serves by `serve`. */
+/**
+ * A link of an agent that takes part, for `workloads`, but does as it likes; what it joins it serves by `serve`.
+ * `document` is its identity.
+ */
 export async function intrude(
   t: ExecutionContext,
   url: string,
   rootSeed: string,
   workloads: readonly string[],
   serve: Serve = () => new Ear(),
-): Promise<Link> {
+): Promise<Link & { readonly document: string }> {
   const bus = await connectBus({ servers: url }, { lost() {}, back() {} });
   t.teardown(() => bus.close());
   const keyring = createRootKeyring({ rootSeed, mesh: MESH, agent: 'intruder', workloads, now: Date.now });
@@ -24,5 +27,5 @@ export async function intrude(
     events: { fault() {}, refused() {}, served() {}, missing() {} },
   });
   link.attach(bus);
-  return link;
+  return Object.assign(link, { document: keyring.document });
 }

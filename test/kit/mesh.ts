@@ -10,7 +10,7 @@ import {
 import { type AddressInfo, createServer as createTcpServer, type Socket } from 'node:net';
 import { pino } from 'pino';
 import { type Agent, createAgent } from '../../src/agent/agent.ts';
-import type { AgentConfig, WorkloadConfig } from '../../src/agent/config.ts';
+import type { AgentConfig, HealthConfig, WorkloadConfig } from '../../src/agent/config.ts';
 import { createRootKeyring } from '../../src/protocol/keyring.ts';
 import { createRoot } from '../../src/protocol/root.ts';
 import { freePort } from './free-port.ts';
@@ -29,13 +29,14 @@ export interface TestWorkload {
   readonly ports?: readonly number[];
   /** True for a workload that calls: it gets a door at a free port. */
   readonly calls?: boolean;
+  readonly health?: HealthConfig;
 }
 
 export interface TestMesh {
   readonly nats: TestNats;
   readonly seed: string;
   /** Makes one more agent, not yet started; it is stopped with the mesh. */
-  make(host: string, workloads: readonly TestWorkload[], drainMs?: number): Promise<TestAgent>;
+  make(host: string, workloads: readonly TestWorkload[], drainMs?: number, data?: string): Promise<TestAgent>;
   /** Starts one more agent; it is stopped with the mesh. */
   add(host: string, workloads: readonly TestWorkload[], drainMs?: number): Promise<TestAgent>;
   stop(): Promise<void>;
@@ -52,14 +53,14 @@ export async function startMesh(servers?: readonly TestNats[]): Promise<TestMesh
   if (nats === undefined) throw new Error('a mesh needs a server');
   const { seed } = createRoot();
   const agents: Agent[] = [];
-  const make: TestMesh['make'] = async (host, workloads, drainMs = 5_000) => {
+  const make: TestMesh['make'] = async (host, workloads, drainMs = 5_000, data) => {
     const resolved: WorkloadConfig[] = [];
-    for (const { service, ports = [], calls = false } of workloads) {
+    for (const { service, ports = [], calls = false, health } of workloads) {
       resolved.push({
         service,
         upstream: ports.map((port) => ({ host: '127.0.0.1', port })),
         listen: calls ? { host: '127.0.0.1', port: await freePort() } : undefined,
-        health: undefined,
+        health,
         labels: {},
       });
     }
@@ -70,6 +71,7 @@ export async function startMesh(servers?: readonly TestNats[]): Promise<TestMesh
       admin: { host: '127.0.0.1', port: 1 },
       drainMs,
       root: undefined,
+      data,
       workloads: resolved,
     };
     const keyring = createRootKeyring({

@@ -10,6 +10,12 @@ import { LIMITS } from '../../protocol/limits.ts';
 /** `noResponders` is true for the bus's own answer to a message that nobody was there to take. */
 export type Deliver = (payload: Uint8Array, subject: string, noResponders: boolean) => void;
 
+/** `status`: of the answer's header, as the services of the bus set it; 0 if it has none. */
+export interface Reply {
+  readonly payload: Uint8Array;
+  readonly status: number;
+}
+
 export interface Bus {
   /** False from the moment the connection is known to be lost until it is back. */
   readonly up: boolean;
@@ -18,6 +24,8 @@ export interface Bus {
   publish(subject: string, payload: Uint8Array, reply?: string): void;
   /** Returns what ends the subscription. */
   subscribe(subject: string, queue: string | undefined, deliver: Deliver): () => void;
+  /** Asks a service of the bus. Rejects if nobody answers within `timeoutMs`, and at once if nobody is there. */
+  request(subject: string, payload: Uint8Array, timeoutMs: number): Promise<Reply>;
   /** Resolves when the server has processed everything sent before. */
   flush(): Promise<void>;
   close(): Promise<void>;
@@ -75,6 +83,11 @@ class NatsBus implements Bus {
     });
     // What the server has sent already is still delivered.
     return () => void subscription.drain().catch(() => {});
+  }
+
+  async request(subject: string, payload: Uint8Array, timeoutMs: number): Promise<Reply> {
+    const { data, headers } = await this.#connection.request(subject, payload, { timeout: timeoutMs });
+    return { payload: data, status: headers?.code ?? 0 };
   }
 
   flush(): Promise<void> {

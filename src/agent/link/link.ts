@@ -5,6 +5,7 @@
  * L1  Only an agent that is entitled to a service may answer for it, and only the first that answers.
  * L2  When the bus is lost every stream over it ends at once with `bus_lost`; nothing waits for it.
  * L3  A frame for a stream that is over is dropped: the far side may not know yet.
+ * L4  A request ends with `agent_lost` when the process that has it is known to be gone, before its response began.
  */
 import { randomBytes } from 'node:crypto';
 import { BoundedMap } from '../../protocol/bounded-map.ts';
@@ -105,6 +106,11 @@ export class Link implements StreamOwner, FrameVisitor {
         return new Lane(identity.agent, subject, sealer, this.#outbox);
       },
     });
+  }
+
+  /** Of this process; it stands in its packets. */
+  get session(): string {
+    return this.#session;
   }
 
   /** True if requests can leave now. */
@@ -210,6 +216,19 @@ export class Link implements StreamOwner, FrameVisitor {
       if (stream.idleMs(nowMs) > LIMITS.streamIdleMs) {
         stream.fail(new WeftError('stream_idle', `nothing was sent for ${LIMITS.streamIdleMs / 1000} s`));
       }
+    });
+  }
+
+  /**
+   * An agent process is known to be gone (L4): what it has, or alone could have taken, and has not begun to answer
+   * ends at once. What it has begun to answer is left to the far side, the bus and the clock.
+   */
+  gone(service: string, { agent, publicKey }: PeerIdentity): void {
+    this.#opened.visit((stream) => {
+      const { process } = stream;
+      if (stream.service !== service || stream.responded) return;
+      if (process?.name !== agent || !process.publicKey.equals(publicKey)) return;
+      stream.fail(new WeftError('agent_lost', `the agent ${agent} that had the request is gone`));
     });
   }
 
@@ -363,7 +382,13 @@ export class Link implements StreamOwner, FrameVisitor {
     }
     const id = this.#opened.freeId();
     if (id === undefined) throw new WeftError('overloaded', 'this agent has as many streams open as it can');
-    const stream = new LinkStream(this, id, { service, instance: lane.instance }, handler, this.#parts.now());
+    const stream = new LinkStream(
+      this,
+      id,
+      { service, instance: lane.instance, sealer: lane.sealer },
+      handler,
+      this.#parts.now(),
+    );
     lane.open(stream, head, last, spread);
     this.#opened.add(stream);
     this.#streams += 1;

@@ -24,7 +24,7 @@ export class OpenPacket {
 export class RequestLane {
   /** The agent, if the subject is that of one endpoint. */
   readonly instance: string | undefined;
-  readonly #sealer: Sealer;
+  readonly sealer: Sealer;
   readonly #subject: string;
   readonly #replies: string;
   readonly #outbox: Outbox;
@@ -42,18 +42,18 @@ export class RequestLane {
     this.instance = instance;
     this.#subject = subject;
     this.#replies = replies;
-    this.#sealer = sealer;
+    this.sealer = sealer;
     this.#outbox = outbox;
   }
 
   /** The largest head that the bus takes, in bytes. */
   get headBytesMax(): number {
-    return this.#outbox.packetBytesMax(this.#sealer) - FRAME_OVERHEAD_BYTES;
+    return this.#outbox.packetBytesMax(this.sealer) - FRAME_OVERHEAD_BYTES;
   }
 
   /** Puts the request of `stream` into a packet of this turn; `spread` is how many endpoints share them. */
   open(stream: LinkStream, head: string, last: boolean, spread: number): void {
-    const bytesMax = this.#outbox.packetBytesMax(this.#sealer);
+    const bytesMax = this.#outbox.packetBytesMax(this.sealer);
     this.#next = this.#next + 1 < Math.min(spread, LIMITS.packetSpreadMax) ? this.#next + 1 : 0;
     const packet = this.#packetAt(this.#next, head.length, bytesMax);
     packet.streams.push(stream);
@@ -83,7 +83,7 @@ export class RequestLane {
     for (const stream of packet.streams) stream.departed(number);
     packet.streams.length = 0;
     const reply = replySubject(this.#replies, number);
-    this.#outbox.publish(this.#subject, this.#sealer, number, packet.writer.bytes(), reply);
+    this.#outbox.publish(this.#subject, this.sealer, number, packet.writer.bytes(), reply);
     packet.writer.clear();
   }
 }

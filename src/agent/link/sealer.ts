@@ -33,6 +33,7 @@ export class Sealer {
    * of them may be new, so there it stays true; for one process it ends when that has shown that it knows.
    */
   documentNeeded = true;
+  readonly audience: Audience;
   readonly #keyring: Keyring;
   readonly #context: PacketContext;
   readonly #key: KeyObject;
@@ -45,6 +46,7 @@ export class Sealer {
 
   constructor(keyring: Keyring, session: string, audience: Audience, wallMs: () => number) {
     const { name, toService, epoch, publicKey } = audience;
+    this.audience = audience;
     this.#keyring = keyring;
     this.#context = { sender: keyring.agent, session, audience: name, toService, epoch };
     const { mesh, privateKey } = keyring;

@@ -11,6 +11,7 @@ import { CREDIT_BYTES, FLAG, resetBytes, TYPE } from '../../protocol/frames.ts';
 import { LIMITS } from '../../protocol/limits.ts';
 import type { Lane } from './lane.ts';
 import type { OpenPacket } from './request-lane.ts';
+import type { Audience, Sealer } from './sealer.ts';
 import type { StreamTable } from './stream-table.ts';
 
 /** What a proxy can do with a stream. */
@@ -68,6 +69,8 @@ export interface StreamOwner {
 export interface OpenedOrigin {
   readonly service: string;
   readonly instance: string | undefined;
+  /** To seal what it sends first: the one agent's, or that of the service. */
+  readonly sealer: Sealer;
 }
 
 /** A stream that a peer opened here: where it is kept, the way back, and whether the request was all head. */
@@ -83,6 +86,8 @@ export class LinkStream implements Stream {
   readonly service: string;
   /** Opener: the one agent that was asked, unless any endpoint may take it. */
   readonly instance: string | undefined = undefined;
+  /** Opener: who can open what it sent first. */
+  readonly #audience: Audience | undefined = undefined;
   /** Server: the streams of the peer that opened it. */
   readonly servedFor: StreamTable<LinkStream> | undefined = undefined;
   /** In its table. */
@@ -139,6 +144,7 @@ export class LinkStream implements Stream {
       this.#flags = FLAG.OPENER;
       this.service = origin.service;
       this.instance = origin.instance;
+      this.#audience = origin.sealer.audience;
     }
   }
 
@@ -149,6 +155,17 @@ export class LinkStream implements Stream {
   /** The lane to the agent process that has this stream; undefined while any endpoint may still take it. */
   get lane(): Lane | undefined {
     return this.#lane;
+  }
+
+  /** Opener: the process that has it, or the only one that can take it; undefined while any endpoint may. */
+  get process(): Audience | undefined {
+    if (this.#lane !== undefined) return this.#lane.sealer.audience;
+    return this.#audience?.toService === false ? this.#audience : undefined;
+  }
+
+  /** Opener: true once the response head is there. */
+  get responded(): boolean {
+    return this.#responded;
   }
 
   /** Opener: writes the request head into `packet`, which may still take body bytes until it leaves. */

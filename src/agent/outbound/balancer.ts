@@ -1,39 +1,73 @@
 /**
- * Which endpoint a request goes to. By default the bus picks one of the queue group. A request that is not safe
- * to repeat is addressed to one endpoint, so that a captured packet cannot be played to another one.
+ * Which endpoint a request goes to.
  *
- * Endpoints are learned from their answers. Now and then the bus is asked although some are known, because only
- * that finds new ones; an endpoint that does not answer is forgotten at once.
+ * While the control plane publishes who serves a service, the request goes to the endpoints that it calls ready, in
+ * turn. One that was asked and not there is passed over until something new is known of it, or for a few seconds.
+ *
+ * Without a list the bus picks one of the queue group. A request that is not safe to repeat is then addressed to
+ * one endpoint, so that a captured packet cannot be played to another one. Endpoints are learned from their
+ * answers. Now and then the bus is asked although some are known, because only that finds new ones; an endpoint
+ * that does not answer is forgotten at once.
  */
-import { BoundedMap } from '../../protocol/bounded-map.ts';
+import type { EndpointList } from '../../protocol/endpoint-list.ts';
 import type { PeerIdentity } from '../../protocol/keyring.ts';
 import { LIMITS } from '../../protocol/limits.ts';
+import { PublishedEndpoints } from './published-endpoints.ts';
+
+/** Where endpoint lists come from. */
+export interface EndpointSource {
+  /** Fetches and follows a service's list; to call it again changes nothing. */
+  want(service: string): void;
+  get(service: string): EndpointList | undefined;
+  drop(service: string): void;
+  /** Whose a document is; undefined if it is no good now. Gives the same object for the same document. */
+  identify(document: string): PeerIdentity | undefined;
+}
+
+/** A source that knows of no list. */
+export const NO_LISTS: EndpointSource = Object.freeze({
+  want() {},
+  get: () => undefined,
+  drop() {},
+  identify: () => undefined,
+});
 
 interface Known {
   readonly endpoints: PeerIdentity[];
+  published: PublishedEndpoints | undefined;
   next: number;
   askedBusMs: number;
+  usedMs: number;
 }
 
 export class Balancer {
   readonly #self: PeerIdentity;
   readonly #serving: ReadonlySet<string>;
   readonly #now: () => number;
-  readonly #services = new BoundedMap<string, Known>(LIMITS.servicesKnownMax);
+  readonly #source: EndpointSource;
+  readonly #services = new Map<string, Known>();
 
   /** `serving`: what this agent itself serves now. */
-  constructor(self: PeerIdentity, serving: ReadonlySet<string>, now: () => number) {
+  constructor(
+    self: PeerIdentity,
+    serving: ReadonlySet<string>,
+    now: () => number,
+    source: EndpointSource = NO_LISTS,
+  ) {
     this.#self = self;
     this.#serving = serving;
     this.#now = now;
+    this.#source = source;
   }
 
   /** One endpoint, or undefined to let the bus pick. */
   pick(service: string, repeatable: boolean): PeerIdentity | undefined {
     const known = this.#knownOf(service);
-    const local = this.#serving.has(service);
-    const count = known.endpoints.length + (local ? 1 : 0);
     const nowMs = this.#now();
+    known.usedMs = nowMs;
+    const local = this.#serving.has(service);
+    if (known.published !== undefined) return known.published.pick(local, undefined, nowMs);
+    const count = known.endpoints.length + (local ? 1 : 0);
     const exploring = nowMs - known.askedBusMs >= LIMITS.exploreMs;
     if (count === 0 || exploring || (repeatable && known.endpoints.length > 0)) {
       known.askedBusMs = nowMs;
@@ -43,31 +77,81 @@ export class Balancer {
     return known.endpoints[known.next] ?? this.#self;
   }
 
+  /**
+   * The endpoint for another try, after `failed` was picked for the one before. What was learned is of no use then:
+   * the bus knows better who is there.
+   */
+  pickOther(service: string, failed: PeerIdentity | undefined): PeerIdentity | undefined {
+    const published = this.#services.get(service)?.published;
+    return published?.pick(this.#serving.has(service), failed, this.#now());
+  }
+
   /** How many endpoints are believed to share what the bus distributes. */
   spread(service: string): number {
     const known = this.#services.get(service);
-    return Math.max(1, (known?.endpoints.length ?? 0) + (this.#serving.has(service) ? 1 : 0));
+    const others = known?.published?.count ?? known?.endpoints.length ?? 0;
+    return Math.max(1, others + (this.#serving.has(service) ? 1 : 0));
   }
 
   learned(service: string, endpoint: PeerIdentity): void {
     if (endpoint.agent === this.#self.agent) return;
-    const { endpoints } = this.#knownOf(service);
+    const { endpoints, published } = this.#knownOf(service);
+    if (published !== undefined) return;
     const at = endpoints.findIndex((one) => one.agent === endpoint.agent);
     if (at >= 0) endpoints[at] = endpoint;
     else if (endpoints.length < LIMITS.endpointsMax) endpoints.push(endpoint);
   }
 
+  /** The endpoint was asked and is not there, or does not answer. */
   forget(service: string, agent: string): void {
-    const endpoints = this.#services.get(service)?.endpoints;
-    const at = endpoints?.findIndex((one) => one.agent === agent) ?? -1;
-    if (at >= 0) endpoints?.splice(at, 1);
+    const known = this.#services.get(service);
+    known?.published?.missing(agent, this.#now() + LIMITS.endpointMissingMs);
+    const at = known?.endpoints.findIndex((one) => one.agent === agent) ?? -1;
+    if (at >= 0) known?.endpoints.splice(at, 1);
+  }
+
+  /** The source has another list of the service. */
+  published(service: string): void {
+    const known = this.#services.get(service);
+    if (known !== undefined) this.#read(service, known);
+  }
+
+  /** Forgets what nobody has called for a while. */
+  expire(nowMs: number): void {
+    for (const [service, { usedMs }] of this.#services) {
+      if (nowMs - usedMs >= LIMITS.snapshotIdleMs) this.#drop(service);
+    }
+  }
+
+  #drop(service: string): void {
+    this.#services.delete(service);
+    this.#source.drop(service);
+  }
+
+  #read(service: string, known: Known): void {
+    const list = this.#source.get(service);
+    if (list === undefined) return;
+    known.published = new PublishedEndpoints(list, this.#self, this.#source, known.published);
+    known.endpoints.length = 0;
   }
 
   #knownOf(service: string): Known {
     const known = this.#services.get(service);
     if (known !== undefined) return known;
-    const fresh = { endpoints: [], next: 0, askedBusMs: Number.NEGATIVE_INFINITY };
+    if (this.#services.size >= LIMITS.servicesKnownMax) {
+      const [oldest] = this.#services.keys();
+      if (oldest !== undefined) this.#drop(oldest);
+    }
+    const fresh: Known = {
+      endpoints: [],
+      published: undefined,
+      next: 0,
+      askedBusMs: Number.NEGATIVE_INFINITY,
+      usedMs: this.#now(),
+    };
     this.#services.set(service, fresh);
+    this.#source.want(service);
+    this.#read(service, fresh);
     return fresh;
   }
 }

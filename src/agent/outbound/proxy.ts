@@ -1,28 +1,39 @@
 /**
  * The way of a request out of this host: read it from `OutboundProxy.request` downwards.
  *
- *   app ─▶ door ─▶ who is asked · loop? · fields · trace · head ─▶ pick an endpoint ─▶ stream
- *                          failed before an application saw it ◀─┘        │
- *                                      └─▶ wait, once more ─▶             ▼
- *   app ◀─ response head, body, trailers ◀──────────────────────────── stream
+ *   app ─▶ door ─▶ who is asked · loop? · fields · trace ─▶ route: rule, filters, backend ─▶ pick an endpoint ─▶ stream
+ *                            failed, and may be tried again ◀─────────────────────────────────────┘   │
+ *                                      └─▶ wait, once more ─▶                                         ▼
+ *   app ◀─ response head, body, trailers ◀───────────────────────────────────────────────────────── stream
  */
 import { asWeftError, ERRORS, WeftError } from '../../protocol/errors.ts';
 import { type Fields, fieldsText } from '../../protocol/fields.ts';
-import { decodeResponseHead, decodeTrailers, encodeRequestHead } from '../../protocol/head.ts';
+import {
+  decodeResponseHead,
+  decodeTrailers,
+  encodeRequestHead,
+  type WireRequestHead,
+} from '../../protocol/head.ts';
 import { isIdempotent } from '../../protocol/idempotent.ts';
 import { LIMITS } from '../../protocol/limits.ts';
 import { serviceParts } from '../../protocol/names.ts';
+import { applyCors } from '../../protocol/routes/cors.ts';
+import { modifyFields } from '../../protocol/routes/header-modifier.ts';
+import { type AnswerPlan, type ForwardPlan, planRequest } from '../../protocol/routes/plan.ts';
 import type { Tracer } from '../../protocol/trace.ts';
 import type { FailedRequest } from '../failure-log.ts';
 import type { RequestHead } from '../http1/head.ts';
+import { reasonPhrase } from '../http1/reason-phrase.ts';
 import type { ServerConnection, ServerExchange, ServerHandler } from '../http1/server-connection.ts';
 import type { Stream, StreamHandler } from '../link/stream.ts';
 import type { RequestRecorder } from '../metrics.ts';
 import { Roster } from '../roster.ts';
 import type { Balancer } from './balancer.ts';
 import { failureOf, sendFailure } from './failure.ts';
+import { MirrorCopy } from './mirror.ts';
 import { requestFields } from './request-fields.ts';
-import { backoffMs, type RetryBudget, worthRetrying } from './retry.ts';
+import { backoffMs, isConnectionError, type RetryBudget, routeRetries, worthRetrying } from './retry.ts';
+import type { RouteBook } from './route-book.ts';
 import { Router } from './router.ts';
 
 /** Opens streams: over the bus, or to the inbound side of this agent. `agent` undefined: the bus picks. */
@@ -39,6 +50,9 @@ export interface OutboundParts {
   readonly agent: string;
   readonly open: OpenStream;
   readonly balancer: Balancer;
+  readonly routes: RouteBook;
+  /** Has the clock of the requests that wait run. */
+  readonly wake: () => void;
   readonly budget: RetryBudget;
   readonly tracer: Tracer;
   readonly recorder: RequestRecorder;
@@ -52,13 +66,16 @@ export class OutboundProxy implements ServerHandler {
   readonly parts: OutboundParts;
   readonly caller: string;
   readonly router: Router;
+  readonly namespace: string;
   readonly active = new Roster<OutboundExchange>();
+  readonly mirrors = new Roster<MirrorCopy>();
   readonly #closed: (connection: ServerConnection) => void;
 
   constructor(parts: OutboundParts, caller: string, closed: (connection: ServerConnection) => void) {
     this.parts = parts;
     this.caller = caller;
-    this.router = new Router(serviceParts(caller).namespace);
+    this.namespace = serviceParts(caller).namespace;
+    this.router = new Router(this.namespace);
     this.#closed = closed;
   }
 
@@ -102,10 +119,14 @@ export class OutboundProxy implements ServerHandler {
   /** Ends what has waited too long; called every few milliseconds while requests are under way. */
   tick(nowMs: number): void {
     this.active.visit((exchange) => exchange.tick(nowMs));
+    this.mirrors.visit((copy) => copy.tick(nowMs));
   }
 }
 
 const NEVER = Number.POSITIVE_INFINITY;
+const NO_COPIES: readonly MirrorCopy[] = [];
+/** RFC 9110 §4.2.1. */
+const HTTP_PORT = 80;
 
 class OutboundExchange implements ServerExchange, StreamHandler {
   /** In the roster of the requests under way. */
@@ -115,9 +136,16 @@ class OutboundExchange implements ServerExchange, StreamHandler {
   readonly #request: RequestHead;
   readonly #startedMs: number;
   #service: string | undefined;
+  /** Until when it is held because the routes of the service are on their way. */
+  #routeByMs = NEVER;
+  /** What its route makes of it; undefined if the service has none. */
+  #plan: ForwardPlan | undefined;
+  #mirrors: readonly MirrorCopy[] | undefined;
   #fields: Fields = [];
   #traceId: string | undefined;
   #stream: Stream | undefined;
+  /** Where the last try went; undefined: the bus has picked. */
+  #endpoint: ReturnType<Balancer['pick']>;
   #tries = 0;
   /** When the request is to be sent again. */
   #retryAtMs = NEVER;
@@ -134,6 +162,9 @@ class OutboundExchange implements ServerExchange, StreamHandler {
   #over = false;
   /** When the wait for the response head, or for any byte, ends. */
   #waitUntilMs: number;
+  /** When the route's time for the whole of it, and for this try, ends. */
+  #deadlineMs = NEVER;
+  #tryUntilMs = NEVER;
   #moved = false;
 
   constructor(proxy: OutboundProxy, connection: ServerConnection, request: RequestHead) {
@@ -153,41 +184,123 @@ class OutboundExchange implements ServerExchange, StreamHandler {
       this.#fields = requestFields(this.#request, this.#connection.remoteAddress, passage);
       this.#traceId = parts.tracer.continue(this.#fields);
       parts.budget.request();
-      this.#dispatch();
+      if (parts.routes.knows(this.#service)) this.#route();
+      else this.#holdForRoutes();
     } catch (error) {
       this.#fail(error);
     }
   }
 
+  /** The first request to a service: its routes are being fetched, and it must not go round them. */
+  #holdForRoutes(): void {
+    if (!this.#requestEnded) this.#connection.pauseRequest();
+    this.#routeByMs = this.#proxy.parts.now() + LIMITS.snapshotWaitMs;
+    this.#proxy.parts.wake();
+  }
+
+  #routeHeld(nowMs: number): void {
+    if (nowMs < this.#routeByMs && !this.#proxy.parts.routes.knows(this.#service as string)) return;
+    this.#routeByMs = NEVER;
+    try {
+      this.#route();
+      if (!this.#requestEnded && !this.#over) this.#connection.resumeRequest();
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  /** Decides by the routes of the service what becomes of the request, and sends it. */
+  #route(): void {
+    const { parts, namespace } = this.#proxy;
+    const table = parts.routes.tableOf(this.#service as string, namespace);
+    if (table !== undefined) {
+      const { method, path: target, host } = this.#request;
+      const { hostname, port } = splitAuthority(host);
+      const request = { method, target, hostname, port, fields: this.#fields };
+      const plan = planRequest(table, request, parts.random);
+      if (plan?.answer !== undefined) return this.#answer(plan.answer);
+      if (plan !== undefined) this.#follow(plan);
+    }
+    this.#dispatch();
+  }
+
+  #follow(plan: ForwardPlan): void {
+    this.#plan = plan;
+    this.#fields = plan.fields;
+    const { requestMs = 0 } = plan.rule.timeouts;
+    if (requestMs > 0) this.#deadlineMs = this.#startedMs + requestMs;
+    this.#waitUntilMs = this.#proxy.parts.now() + this.#patienceMs();
+  }
+
+  /** Responds by itself: a redirect, or the answer to a preflight. */
+  #answer({ status, fields }: AnswerPlan['answer']): void {
+    this.#responded = true;
+    this.#status = status;
+    this.#connection.respond(status, reasonPhrase(status), fields, status === 204 ? undefined : 0, true);
+    this.#finish('');
+  }
+
   /** Sends the request, or what is known of it, to an endpoint. */
   #dispatch(): void {
     const { parts, caller } = this.#proxy;
-    const service = this.#service as string;
-    const head = encodeRequestHead({
+    const service = this.#plan?.backend ?? (this.#service as string);
+    const head = {
       method: this.#request.method,
-      target: this.#request.path,
+      target: this.#plan?.target ?? this.#request.path,
       service,
       caller,
-      deadlineMs: this.#requestEnded ? this.#waitUntilMs - parts.now() : undefined,
+      deadlineMs: this.#remainingMs(),
       fields: this.#fields,
-    });
-    // The endpoint that was picked has just failed; the bus knows better who is there.
+    };
     const endpoint =
-      this.#tries === 0 ? parts.balancer.pick(service, isIdempotent(this.#request.method)) : undefined;
+      this.#tries === 0
+        ? parts.balancer.pick(service, isIdempotent(this.#request.method))
+        : parts.balancer.pickOther(service, this.#endpoint);
+    this.#endpoint = endpoint;
     this.#tries += 1;
     const bodiless = this.#requestEnded && this.#bodyBytes === 0 && this.#trailers === undefined;
-    const stream = parts.open(service, endpoint, head, bodiless, this);
+    const stream = parts.open(service, endpoint, encodeRequestHead(head), bodiless, this);
     this.#stream = stream;
-    if (bodiless || this.#tries === 1) return;
-    for (const chunk of this.#body ?? []) stream.sendData(chunk);
+    if (this.#plan !== undefined && this.#mirrors === undefined) this.#mirror(this.#plan, head, bodiless);
+    if (bodiless) return;
+    for (const chunk of this.#body ?? []) {
+      stream.sendData(chunk);
+      if (this.#tries === 1) for (const copy of this.#mirrors ?? NO_COPIES) copy.data(chunk);
+    }
     if (this.#requestEnded) this.#sendEnd();
-    else this.#connection.resumeRequest();
+    else if (this.#tries > 1) this.#connection.resumeRequest();
+  }
+
+  /** Starts the copies that the route asks for. */
+  #mirror({ mirrors }: ForwardPlan, head: WireRequestHead, bodiless: boolean): void {
+    const { parts, mirrors: active } = this.#proxy;
+    // What comes after an upgrade is no request, and nobody would read the other half of the conversation.
+    const services = this.#request.upgrade === undefined ? mirrors : [];
+    this.#mirrors = services.map((service) => {
+      const copy = new MirrorCopy(active, parts.now());
+      copy.start(parts.open, { ...head, service, deadlineMs: LIMITS.mirrorMs }, bodiless);
+      return copy;
+    });
+  }
+
+  /**
+   * Starts the clock of this try. Returns the time until the response head has to be there; undefined if that is
+   * not bounded, or depends on the caller still.
+   */
+  #remainingMs(): number | undefined {
+    const { backendRequestMs = 0 } = this.#plan?.rule.timeouts ?? {};
+    const nowMs = this.#proxy.parts.now();
+    this.#tryUntilMs = backendRequestMs > 0 ? nowMs + backendRequestMs : NEVER;
+    const head = this.#requestEnded ? this.#waitUntilMs : NEVER;
+    const untilMs = Math.min(head, this.#deadlineMs, this.#tryUntilMs);
+    return untilMs === NEVER ? undefined : untilMs - nowMs;
   }
 
   requestData(chunk: Buffer): void {
     if (this.#over) return;
     this.#moved = true;
     if (this.#body !== undefined && !this.#responded) this.#keep(chunk);
+    for (const copy of this.#mirrors ?? NO_COPIES) copy.data(chunk);
     if (this.#stream === undefined || !this.#stream.sendData(chunk)) this.#connection.pauseRequest();
   }
 
@@ -230,12 +343,20 @@ class OutboundExchange implements ServerExchange, StreamHandler {
       const upgrading = this.#request.upgrade !== undefined;
       if (this.#responded) throw unexpected('a second response');
       if (status < 200 && !(status === 101 && upgrading && !last)) throw unexpected(`status ${status}`);
+      if (this.#plan?.rule.retry?.codes.includes(status) && this.#mayRetryAgain()) {
+        this.#stream?.reset('cancelled', `the route has status ${status} tried again`);
+        this.#stream = undefined;
+        this.#retryLater();
+        return;
+      }
       this.#responded = true;
       this.#status = status;
       this.#body = undefined;
       this.#waitUntilMs = this.#proxy.parts.now() + LIMITS.streamIdleMs;
+      // A conversation, other than a response, may take as long as it likes.
+      if (status === 101) this.#deadlineMs = this.#tryUntilMs = NEVER;
       if (upgrading && status !== 101) this.requestEnd(undefined);
-      this.#connection.respond(status, reason, fields, contentLength, last);
+      this.#connection.respond(status, reason, this.#responseFields(fields), contentLength, last);
       if (last) this.#finish('');
     } catch (error) {
       this.#fail(error);
@@ -271,7 +392,7 @@ class OutboundExchange implements ServerExchange, StreamHandler {
     if (this.#over) return;
     this.#stream = undefined;
     if (this.#mayRetry(error)) this.#retryLater();
-    else this.#fail(error);
+    else this.#fail(this.#exhausted(error));
   }
 
   streamWritable(): void {
@@ -279,7 +400,11 @@ class OutboundExchange implements ServerExchange, StreamHandler {
   }
 
   tick(nowMs: number): void {
-    if (nowMs >= this.#retryAtMs) this.#retry();
+    if (this.#routeByMs !== NEVER) this.#routeHeld(nowMs);
+    else if (nowMs >= this.#deadlineMs) this.#outOfTime();
+    else if (this.#retryAtMs !== NEVER) {
+      if (nowMs >= this.#retryAtMs) this.#retry();
+    } else if (nowMs >= this.#tryUntilMs && this.#stream !== undefined) this.#tryOver();
     else if (this.#moved) {
       this.#moved = false;
       this.#waitUntilMs = nowMs + this.#patienceMs();
@@ -288,7 +413,25 @@ class OutboundExchange implements ServerExchange, StreamHandler {
 
   /** How long nothing may happen now: until the head once the request is complete, else until any byte. */
   #patienceMs(): number {
-    return this.#responded || !this.#requestEnded ? LIMITS.streamIdleMs : LIMITS.responseHeadTimeoutMs;
+    if (this.#responded || !this.#requestEnded) return LIMITS.streamIdleMs;
+    // Who sets a time in the route, or none, has said how long the response may take.
+    const { requestMs, backendRequestMs } = this.#plan?.rule.timeouts ?? {};
+    return requestMs === undefined && backendRequestMs === undefined ? LIMITS.responseHeadTimeoutMs : NEVER;
+  }
+
+  /** The time of the route for the whole request is over, tries and waits included (GEP-1742). */
+  #outOfTime(): void {
+    const { requestMs = 0 } = this.#plan?.rule.timeouts ?? {};
+    this.#fail(new WeftError('deadline', `not complete within the ${requestMs} ms that its route allows`));
+  }
+
+  /** The time of the route for one try is over. */
+  #tryOver(): void {
+    const { backendRequestMs = 0 } = this.#plan?.rule.timeouts ?? {};
+    const within = `the backend's response was not complete within the ${backendRequestMs} ms that the route allows`;
+    const error = new WeftError('deadline', within);
+    this.#stream?.reset(error.code, error.message);
+    this.streamReset(error);
   }
 
   #timeOut(): void {
@@ -303,7 +446,9 @@ class OutboundExchange implements ServerExchange, StreamHandler {
   }
 
   #sendEnd(): void {
-    this.#stream?.sendEnd(this.#trailers === undefined ? '' : fieldsText(this.#trailers));
+    const trailers = this.#trailers === undefined ? '' : fieldsText(this.#trailers);
+    this.#stream?.sendEnd(trailers);
+    for (const copy of this.#mirrors ?? NO_COPIES) copy.end(trailers);
     if (this.#halfClosed) this.#finish('');
   }
 
@@ -314,13 +459,37 @@ class OutboundExchange implements ServerExchange, StreamHandler {
   }
 
   #mayRetry(error: WeftError): boolean {
+    const retry = this.#plan?.rule.retry;
+    const worth =
+      worthRetrying(error.code) ||
+      (retry !== undefined && routeRetries(retry, error.code, this.#request.method, this.#fields));
+    return worth && this.#mayRetryAgain();
+  }
+
+  /** True if another try is possible and allowed; it is then taken out of the budget. */
+  #mayRetryAgain(): boolean {
     return (
       !this.#responded &&
       this.#body !== undefined &&
-      this.#tries <= LIMITS.retriesMax &&
-      worthRetrying(error.code) &&
+      this.#tries <= (this.#plan?.rule.retry?.attempts ?? LIMITS.retriesMax) &&
       this.#proxy.parts.budget.retry()
     );
+  }
+
+  /** What the caller is told when the last try of a route's retries has not reached the application (GEP-1731). */
+  #exhausted(error: WeftError): WeftError {
+    if (this.#plan?.rule.retry === undefined || this.#tries === 1) return error;
+    if (!isConnectionError(error.code) || error.code === 'deadline') return error;
+    const last = `${this.#tries} tries, of which the last ended with ${error.code}: ${error.message}`;
+    return new WeftError('retries_exhausted', last);
+  }
+
+  /** The response's fields as its route changes them. */
+  #responseFields(fields: Fields): Fields {
+    if (this.#plan === undefined) return fields;
+    const { modifiers, cors } = this.#plan;
+    const modified = modifiers.reduce(modifyFields, fields);
+    return cors === undefined ? modified : applyCors(modified, cors);
   }
 
   #retryLater(): void {
@@ -328,11 +497,15 @@ class OutboundExchange implements ServerExchange, StreamHandler {
     // What is kept of the body must stay all of it until it is sent again.
     if (!this.#requestEnded) this.#connection.pauseRequest();
     const { now, random } = this.#proxy.parts;
-    this.#retryAtMs = now() + backoffMs(this.#tries - 1, random);
+    const leastMs = this.#plan?.rule.retry?.backoffMs ?? 0;
+    this.#retryAtMs = now() + leastMs + backoffMs(this.#tries - 1, random);
   }
 
   #retry(): void {
     this.#retryAtMs = NEVER;
+    // The pauses that a route prescribes are not time that the application has taken.
+    if (this.#plan?.rule.retry !== undefined)
+      this.#waitUntilMs = this.#proxy.parts.now() + this.#patienceMs();
     try {
       this.#dispatch();
     } catch (error) {
@@ -363,7 +536,10 @@ class OutboundExchange implements ServerExchange, StreamHandler {
       this.#connection.abort();
       return;
     }
-    const failure = failureOf(error, parts.agent, this.#traceId);
+    const made = failureOf(error, parts.agent, this.#traceId);
+    // A browser shows a script nothing of a response that CORS does not let it read.
+    const cors = this.#plan?.cors;
+    const failure = cors === undefined ? made : { ...made, fields: applyCors(made.fields, cors) };
     this.#status = failure.status;
     this.#finish(error.code);
     sendFailure(this.#connection, this.#request.method, failure);
@@ -377,10 +553,18 @@ class OutboundExchange implements ServerExchange, StreamHandler {
     this.#stream?.release();
     this.#stream = undefined;
     this.#body = undefined;
+    if (!this.#requestEnded) for (const copy of this.#mirrors ?? NO_COPIES) copy.cancel();
     parts.recorder.ended(this.#service ?? '', this.#status, code, parts.now() - this.#startedMs);
   }
 }
 
 function unexpected(what: string): WeftError {
   return new WeftError('stream_protocol', `the serving agent sent ${what}`);
+}
+
+/** Of an authority that names a service: no brackets, and what stands behind the colon are digits or nothing. */
+function splitAuthority(authority: string): { hostname: string; port: number } {
+  const colon = authority.indexOf(':');
+  if (colon < 0) return { hostname: authority, port: HTTP_PORT };
+  return { hostname: authority.slice(0, colon), port: Number(authority.slice(colon + 1)) || HTTP_PORT };
 }

@@ -3,7 +3,10 @@
  * seen it (RFC 9110 §9.2.2), and only within the budget, so that retries never multiply an overload (Finagle).
  */
 import { ERRORS, type ErrorCode } from '../../protocol/errors.ts';
+import { type Fields, fieldValue } from '../../protocol/fields.ts';
+import { isIdempotent } from '../../protocol/idempotent.ts';
 import { LIMITS } from '../../protocol/limits.ts';
+import type { Retry } from '../../protocol/snapshot.ts';
 
 const SECONDS = LIMITS.retryWindowMs / 1000;
 
@@ -49,6 +52,34 @@ export class RetryBudget {
 /** True if trying again could help and cannot act twice. While the bus is away nothing helps. */
 export function worthRetrying(code: ErrorCode): boolean {
   return ERRORS[code].retryable && code !== 'bus_down' && code !== 'deadline_spent';
+}
+
+/** What ends a try without the application's answer, whether or not the application has seen the request. */
+const CONNECTION_ERRORS: ReadonlySet<ErrorCode> = new Set([
+  'upstream_refused',
+  'upstream_connect_timeout',
+  'upstream_closed',
+  'not_accepted',
+  'stream_lost',
+  'bus_lost',
+  'no_endpoint',
+  'not_serving',
+  'deadline',
+]);
+
+export function isConnectionError(code: ErrorCode): boolean {
+  return CONNECTION_ERRORS.has(code);
+}
+
+/**
+ * True if the retry stanza of a route covers an error after which an application may have seen the request
+ * (GEP-1731). A stanza that names codes is followed as written; one that does not holds for what may be repeated.
+ */
+export function routeRetries(retry: Retry, code: ErrorCode, method: string, fields: Fields): boolean {
+  if (!isConnectionError(code)) return false;
+  return (
+    retry.codes.length > 0 || isIdempotent(method) || fieldValue(fields, 'idempotency-key') !== undefined
+  );
 }
 
 /** Wait before a retry in milliseconds: full jitter, so that those who failed together do not return together. */

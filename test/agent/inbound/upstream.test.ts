@@ -63,3 +63,16 @@ test('without another instance there is none to choose', async (t) => {
   t.is(upstream.choose(only), undefined);
   t.is(new Upstream([], () => 0).choose(), undefined);
 });
+
+test('an unhealthy one is not asked while another is healthy, not even after that has refused', async (t) => {
+  const { upstream, index, occupy } = await create(t, 3);
+  const [first, second] = upstream.pools as [Pool, Pool, Pool];
+  upstream.healthy[1] = false;
+  upstream.healthy[2] = false;
+  const held = [await occupy(first), await occupy(first)];
+  for (let count = 0; count < 6; count++) t.is(index(upstream.choose()), 0);
+  t.is(upstream.choose(first), undefined);
+  upstream.healthy[0] = false;
+  t.not(upstream.choose(second), undefined, 'if none is healthy any may be asked');
+  for (const connection of held) connection.destroy();
+});

@@ -1,0 +1,85 @@
+/** Whether a text that came from the bus or from disk is a publication to act on. */
+import { WeftError } from '../../protocol/errors.ts';
+import type { Keyring } from '../../protocol/keyring.ts';
+import { LIMITS } from '../../protocol/limits.ts';
+import { compareRevisions, NO_REVISION, type Revision } from '../../protocol/revision.ts';
+import type { PublicationKind } from '../../protocol/subjects.ts';
+
+/** What all publications have. */
+export interface Publication {
+  readonly mesh: string;
+  readonly service: string;
+  readonly revision: Revision;
+}
+
+/** Why a publication changes nothing; the label under which it is counted. */
+export type PublicationRefusal =
+  /** It says that the key was deleted: anybody who can write the bucket can say so. */
+  | 'deleted'
+  /** The root did not sign it as what it is taken for. */
+  | 'signature'
+  /** It is about another service, or of another mesh. */
+  | 'service'
+  /** It is not of the form that this release knows. */
+  | 'shape'
+  /** What is held is newer. */
+  | 'revision';
+
+export class RefusedPublication extends Error {
+  readonly reason: PublicationRefusal;
+
+  constructor(reason: PublicationRefusal, details: string) {
+    super(details);
+    this.name = 'RefusedPublication';
+    this.reason = reason;
+  }
+}
+
+/** Gives a publication its type once its signature has been checked; undefined if it is malformed. */
+export type ReadPublication<P extends Publication> = (
+  mesh: string,
+  value: Readonly<Record<string, unknown>>,
+) => P | undefined;
+
+/**
+ * The publication in `text`; undefined if it is the one that is held.
+ * @throws RefusedPublication
+ */
+export function checkPublication<P extends Publication>(
+  kind: PublicationKind,
+  service: string,
+  text: string,
+  held: P | undefined,
+  keyring: Keyring,
+  read: ReadPublication<P>,
+): P | undefined {
+  if (text === '') throw new RefusedPublication('deleted', `the ${kind} of ${service} was deleted`);
+  const value = opened(kind, text, keyring);
+  if (value.mesh !== keyring.mesh || value.service !== service) {
+    throw new RefusedPublication('service', `the ${kind} of ${service} is about another service`);
+  }
+  const publication = read(keyring.mesh, value);
+  if (publication === undefined) {
+    throw new RefusedPublication('shape', `the ${kind} of ${service} is not of a form that is known here`);
+  }
+  const newer = compareRevisions(publication.revision, held?.revision ?? NO_REVISION);
+  if (newer === 0) return undefined;
+  if (newer < 0) {
+    const [given, has] = [publication.revision.join('.'), held?.revision.join('.')];
+    throw new RefusedPublication('revision', `the ${kind} of ${service} is ${given}, and ${has} is held`);
+  }
+  return publication;
+}
+
+function opened(kind: PublicationKind, text: string, keyring: Keyring): Readonly<Record<string, unknown>> {
+  try {
+    return keyring.open(
+      kind === 'snapshot' ? 'weft-snapshot' : 'weft-endpoints',
+      text,
+      LIMITS.publicationBytesMax,
+    );
+  } catch (error) {
+    if (error instanceof WeftError) throw new RefusedPublication('signature', error.message);
+    throw error;
+  }
+}

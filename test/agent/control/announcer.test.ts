@@ -1,0 +1,163 @@
+import test from 'ava';
+import { createAnnouncer } from '../../../src/agent/control/announcer.ts';
+import type { Bus } from '../../../src/agent/link/bus.ts';
+import { type Heartbeat, readHeartbeat, type WorkloadReport } from '../../../src/protocol/heartbeat.ts';
+import { verificationKey } from '../../../src/protocol/identity.ts';
+import { createRootKeyring } from '../../../src/protocol/keyring.ts';
+import { LIMITS } from '../../../src/protocol/limits.ts';
+import type { Revision } from '../../../src/protocol/revision.ts';
+import { createRoot } from '../../../src/protocol/root.ts';
+import { openDocument } from '../../../src/protocol/signed-document.ts';
+
+const root = createRoot();
+const rootKey = verificationKey(root.publicKey);
+const ORDERS: WorkloadReport = {
+  service: 'orders.default',
+  state: 'ready',
+  reason: '',
+  sinceMs: 5,
+  labels: { version: 'v1' },
+};
+
+function create() {
+  const clock = { nowMs: 0 };
+  const timers: { ms: number; then: () => void }[] = [];
+  const beats: Heartbeat[] = [];
+  const subjects = new Set<string>();
+  const tooLarge: number[] = [];
+  const state: { workloads: WorkloadReport[]; applied: Record<string, Revision> } = {
+    workloads: [ORDERS],
+    applied: { 'orders.default': [1, 4] },
+  };
+  const bus: Bus & { up: boolean; payloadBytesMax: number } = {
+    up: true,
+    payloadBytesMax: 1024 * 1024,
+    publish(subject, payload) {
+      subjects.add(subject);
+      const opened = openDocument(rootKey, 'weft-heartbeat', Buffer.from(payload).toString(), 1024 * 1024);
+      const beat = readHeartbeat('shop', opened);
+      if (beat !== undefined) beats.push(beat);
+    },
+    subscribe: () => () => {},
+    request: () => Promise.reject(new Error('unused')),
+    flush: () => Promise.resolve(),
+    close: () => Promise.resolve(),
+  };
+  const keyring = createRootKeyring({
+    rootSeed: root.seed,
+    mesh: 'shop',
+    agent: 'web-1',
+    workloads: ['orders.default'],
+    now: Date.now,
+  });
+  const announcer = createAnnouncer({
+    keyring,
+    session: '0123456789abcdef',
+    release: '0.1.0',
+    workloads: () => state.workloads,
+    applied: () => state.applied,
+    wallMs: () => 1_000_000 + clock.nowMs,
+    now: () => clock.nowMs,
+    delay(ms, then) {
+      const timer = { ms, then };
+      timers.push(timer);
+      return () => timers.splice(timers.indexOf(timer), 1);
+    },
+    tooLarge: (bytes) => tooLarge.push(bytes),
+  });
+  return { announcer, tooLarge, bus, beats, subjects, clock, timers, state, keyring };
+}
+
+test('a heartbeat says who it is, what it serves and what is applied', (t) => {
+  const { announcer, bus, beats, subjects, keyring } = create();
+  announcer.attach(bus);
+  t.deepEqual(
+    [...beats],
+    [
+      {
+        version: 1,
+        mesh: 'shop',
+        agent: 'web-1',
+        session: '0123456789abcdef',
+        sequence: 1,
+        timeMs: 1_000_000,
+        release: '0.1.0',
+        document: keyring.document,
+        leaving: false,
+        workloads: [ORDERS],
+        applied: { 'orders.default': [1, 4] },
+      },
+    ],
+  );
+  t.deepEqual([...subjects], ['weft.shop.obs.health.web-1']);
+});
+
+test('what is applied is told for a while after it changed, and in every tenth beat', (t) => {
+  const { announcer, bus, beats, clock } = create();
+  announcer.attach(bus);
+  for (let second = 0; second < 24; second++) {
+    clock.nowMs += 1_000;
+    announcer.beat();
+  }
+  const told = beats.filter(({ applied }) => applied !== undefined).map(({ sequence }) => sequence);
+  t.deepEqual(told, [1, 2, 3, 4, 5, 6, 11, 21]);
+});
+
+test('changes are told at once, those of a moment together', (t) => {
+  const { announcer, bus, beats, clock, timers, state } = create();
+  announcer.attach(bus);
+  clock.nowMs += 10_000;
+  announcer.beat();
+  state.workloads = [{ ...ORDERS, state: 'unhealthy', reason: 'GET /: 500' }];
+  announcer.changed();
+  announcer.changed();
+  state.applied = { 'orders.default': [1, 5] };
+  announcer.appliedChanged();
+  t.deepEqual(
+    timers.map(({ ms }) => ms),
+    [LIMITS.announceDelayMs],
+  );
+  t.is(beats.length, 2);
+  timers[0]?.then();
+  t.is(beats.length, 3);
+  t.is(beats[2]?.workloads[0]?.state, 'unhealthy');
+  t.deepEqual(beats[2]?.applied, { 'orders.default': [1, 5] });
+});
+
+test('nothing is said while the bus is away, and nothing of that time later', (t) => {
+  const { announcer, bus, beats, timers } = create();
+  announcer.beat();
+  announcer.attach(bus);
+  bus.up = false;
+  announcer.beat();
+  announcer.changed();
+  timers.splice(0)[0]?.then();
+  bus.up = true;
+  announcer.beat();
+  t.deepEqual(
+    beats.map(({ sequence }) => sequence),
+    [1, 2],
+  );
+});
+
+test('what the bus would not take is not sent, and that is said once', (t) => {
+  const { announcer, bus, beats, tooLarge } = create();
+  bus.payloadBytesMax = 100;
+  announcer.attach(bus);
+  announcer.beat();
+  t.is(beats.length, 0);
+  t.is(tooLarge.length, 1);
+});
+
+test('the last one says that the agent leaves; nothing follows it', (t) => {
+  const { announcer, bus, beats, timers } = create();
+  announcer.attach(bus);
+  announcer.changed();
+  announcer.leave();
+  announcer.beat();
+  t.deepEqual(
+    beats.map(({ leaving }) => leaving),
+    [false, true],
+  );
+  t.deepEqual(timers, []);
+});
