@@ -1,4 +1,5 @@
 import { ConfigError } from '../protocol/config-fault.ts';
+import { ApiRefusal } from './api-refusal.ts';
 
 /** What the weft command returns to the shell; scripts rely on them. */
 export const EXIT = Object.freeze({ done: 0, refused: 1, usage: 2, unreachable: 3 });
@@ -11,9 +12,25 @@ export class UsageError extends Error {
   }
 }
 
+/** A command cannot reach the mesh: NATS, or a controller. */
+export class UnreachableError extends Error {
+  readonly what: string;
+  /** What to do. */
+  readonly advice: string;
+
+  constructor(what: string, advice: string, options?: ErrorOptions) {
+    super(`${what}: ${advice}`, options);
+    this.name = 'UnreachableError';
+    this.what = what;
+    this.advice = advice;
+  }
+}
+
 /** The text for stderr and the exit code of an error that ended a command. */
 export function exitOf(error: unknown): { readonly text: string; readonly code: number } {
   if (error instanceof ConfigError) return { text: error.message, code: EXIT.usage };
   if (error instanceof UsageError) return { text: `weft: ${error.message}`, code: EXIT.usage };
+  if (error instanceof UnreachableError) return { text: `weft: ${error.message}`, code: EXIT.unreachable };
+  if (error instanceof ApiRefusal) return { text: `weft: ${error.message}`, code: EXIT[error.exit] };
   return { text: `weft: ${error instanceof Error ? error.message : String(error)}`, code: EXIT.refused };
 }

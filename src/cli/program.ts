@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError, Option } from 'commander';
 import { EXIT, exitOf } from './exit.ts';
+import { addOperatorCommands } from './operator-commands.ts';
 
 const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'silent'];
 const EXIT_CODES = `
@@ -15,11 +16,12 @@ function createProgram(finish: (code: number) => void): Command {
     .version(version())
     .exitOverride()
     .showHelpAfterError('(--help after the command says more)')
-    .addHelpText('after', EXIT_CODES);
+    .addHelpText('after', EXIT_CODES)
+    .commandsGroup('Run a mesh:');
 
   weft
     .command('up')
-    .description('run a whole mesh on this machine: NATS and agents')
+    .description('run a whole mesh on this machine: NATS, controller and agents')
     .requiredOption('-f, --file <file>', 'mesh.yaml, see docs/configuration.md')
     .addOption(logLevel())
     .addHelpText('after', EXIT_CODES)
@@ -35,6 +37,18 @@ function createProgram(finish: (code: number) => void): Command {
     .action(async (options) => finish(await (await import('./agent-plan.ts')).writeAgentPlan(options)));
 
   weft
+    .command('controller')
+    .description('run a controller of the mesh; of several one leads')
+    .requiredOption('--mesh <name>', 'name of the mesh')
+    .option('--nats <urls>', 'where its NATS is, several with commas', 'nats://127.0.0.1:4222')
+    .option('--creds <file>', 'NATS credentials file')
+    .option('--root <file>', 'the mesh root (default: .weft/root.nk here)')
+    .option('--admin <address>', 'loopback address of its HTTP endpoint', '127.0.0.1:15999')
+    .addOption(logLevel())
+    .addHelpText('after', EXIT_CODES)
+    .action(async (options) => finish(await (await import('./controller.ts')).controller(options)));
+
+  weft
     .command('init')
     .description('make the root of a new mesh')
     .requiredOption('--mesh <name>', 'name of the mesh, a DNS label')
@@ -43,6 +57,7 @@ function createProgram(finish: (code: number) => void): Command {
     .addHelpText('after', EXIT_CODES)
     .action(async (options) => finish(await (await import('./init.ts')).init(options)));
 
+  addOperatorCommands(weft, finish);
   return weft;
 }
 

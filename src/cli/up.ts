@@ -1,10 +1,17 @@
 import { mkdir } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { startAgentProcess, writeAgentFile } from './agent-process.ts';
+import {
+  type ControllerProcessOptions,
+  controllerAdmin,
+  startControllerProcess,
+} from './controller-process.ts';
 import { EXIT } from './exit.ts';
 import { takeLock } from './lock-file.ts';
+import type { Manifests } from './manifests.ts';
 import { type MeshConfig, readMeshConfig } from './mesh-config.ts';
 import { ensureMesh, type MeshFolder, meshFolder } from './mesh-folder.ts';
+import { applyPolicies, readPolicies } from './mesh-policies.ts';
 import { type OwnNats, startOwnNats } from './own-nats.ts';
 import { readConfigFile } from './read-config.ts';
 import { untilReady } from './ready.ts';
@@ -23,29 +30,35 @@ const say = (text: string) => void process.stderr.write(`weft: ${text}\n`);
 
 /**
  * `weft up`: a whole mesh on this machine, until SIGTERM or SIGINT. Then agents drain, the nats-server ends,
- * and nothing is left; a second signal ends all at once. If this process is killed, the agents end by their
+ * and nothing is left; a second signal ends all at once. If this process is killed, agents and controller end by their
  * stdin and the nats-server by its guard.
  */
 export async function up(options: UpOptions): Promise<number> {
   const config = readMeshConfig(await readConfigFile(options.file), options.file);
-  if (config.policies.length > 0) say('policies have no effect yet: they come with the control plane');
+  const policies = await readPolicies(config.policies);
   const folder = meshFolder(join(dirname(resolve(options.file)), '.weft'));
   await mkdir(folder.path, { recursive: true, mode: 0o700 });
   const lock = await takeLock(join(folder.path, 'up.lock'));
   try {
-    return await runMesh(config, folder, options.logLevel);
+    return await runMesh(config, policies, folder, options.logLevel);
   } finally {
     await lock.release();
   }
 }
 
-async function runMesh(config: MeshConfig, folder: MeshFolder, logLevel: string): Promise<number> {
+async function runMesh(
+  config: MeshConfig,
+  policies: Manifests | undefined,
+  folder: MeshFolder,
+  logLevel: string,
+): Promise<number> {
   const agents: Supervised[] = [];
+  const controllers: Supervised[] = [];
   const ending = new AbortController();
   let code: number = EXIT.done;
   const onSignal = () => {
     if (ending.signal.aborted) {
-      for (const agent of agents) agent.kill();
+      for (const child of [...agents, ...controllers]) child.kill();
       code = EXIT.refused;
       return;
     }
@@ -65,22 +78,49 @@ async function runMesh(config: MeshConfig, folder: MeshFolder, logLevel: string)
         writeAgentFile(folder, { mesh: config.mesh, host: agent.host, nats, ...agent.file }),
       ),
     );
+    const admin = await controllerAdmin();
+    const { rootFile } = folder;
     const starting = config.agents.map(async ({ host, admin }, index) => {
       const { agent, pid } = superviseAgent(host, files[index]!, folder.rootFile, logLevel);
       agents.push(agent);
       await Promise.race([untilReady(admin, pid, ending.signal), agent.failed]);
       agent.established();
     });
-    await Promise.race([Promise.all(starting), ended]);
+    const controlling = async () => {
+      const { mesh } = config;
+      const { child, pid } = superviseController({ mesh, ...nats, rootFile, admin, logLevel });
+      controllers.push(child);
+      await Promise.race([untilReady(admin, pid, ending.signal), child.failed]);
+      child.established();
+    };
+    await Promise.race([Promise.all([controlling(), ...starting]), ended]);
+    // Now that the agents are there, the services that policies name are known.
+    if (policies !== undefined && !ending.signal.aborted) {
+      const warnings = await applyPolicies(policies, { mesh: config.mesh, rootFile, ...nats });
+      for (const warning of warnings) say(warning);
+    }
     if (!ending.signal.aborted) process.stdout.write('weft: ready\n');
     await ended;
   } finally {
     ending.abort();
     const graceMs = Math.max(...config.agents.map(({ drainMs }) => drainMs)) + CLOSE_MS;
     await Promise.all(agents.map((agent) => agent.stop(graceMs)));
+    await Promise.all(controllers.map((one) => one.stop(CLOSE_MS)));
     await bus?.supervised.stop(NATS_STOP_MS);
   }
   return code;
+}
+
+/** `pid`: of the process that is the controller now. */
+function superviseController(options: Omit<ControllerProcessOptions, 'onLine'>) {
+  const onLine = (line: string) => void process.stderr.write(`controller | ${line}\n`);
+  let pid: number | undefined;
+  const start = () => {
+    const child = startControllerProcess({ ...options, onLine });
+    pid = child.pid;
+    return child;
+  };
+  return { child: supervise('controller', start(), async () => start(), say), pid: () => pid };
 }
 
 /** `pid`: of the process that is the agent now. */

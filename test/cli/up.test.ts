@@ -1,8 +1,8 @@
 import { once } from 'node:events';
-import { writeFile } from 'node:fs/promises';
+import { appendFile, mkdir, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { type AddressInfo, createServer as createTcpServer } from 'node:net';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { freePort } from '../kit/free-port.ts';
 import { ask, until } from '../kit/mesh.ts';
@@ -46,7 +46,7 @@ test.serial('up brings a mesh to life, and takes all of it along when it ends', 
   t.is(await weft.line(/^weft: ready$/), 'weft: ready');
   t.is((await ask(door, 'orders')).body.toString(), 'hello');
   const children = await childrenOf(weft.child.pid!);
-  t.is(children.length, 4, 'nats-server with its guard, and two agents');
+  t.is(children.length, 5, 'nats-server with its guard, controller, and two agents');
   weft.child.kill('SIGINT');
   t.is(await weft.exited, 0);
   t.is(weft.stdout(), 'weft: ready');
@@ -58,7 +58,7 @@ test.serial('nothing outlives an up that was killed', async (t) => {
   const weft = startWeft(t, ['up', '-f', file]);
   await weft.line(/^weft: ready$/);
   const children = await childrenOf(weft.child.pid!);
-  t.is(children.length, 4);
+  t.is(children.length, 5);
   weft.child.kill('SIGKILL');
   await untilGone(children);
   const again = startWeft(t, ['up', '-f', file]);
@@ -105,11 +105,36 @@ test.serial('a NATS that runs already is used, and left running', async (t) => {
   const { file, door } = await prepare(t, `{ servers: ["${nats.url}"] }`);
   const weft = startWeft(t, ['up', '-f', file]);
   await weft.line(/^weft: ready$/);
-  t.is((await childrenOf(weft.child.pid!)).length, 2);
+  t.is((await childrenOf(weft.child.pid!)).length, 3);
   t.is((await ask(door, 'orders')).body.toString(), 'hello');
   weft.child.kill('SIGTERM');
   t.is(await weft.exited, 0);
 });
+
+test.serial(
+  'policies of mesh.yaml hold when up is ready; faults in them are told before anything starts',
+  async (t) => {
+    const { file, door } = await prepare(t);
+    const folder = dirname(file);
+    await appendFile(file, 'policies: [policies]\n');
+    await mkdir(join(folder, 'policies'));
+    const policy = join(folder, 'policies', 'orders.yaml');
+    const rules = '[{ matches: [{ path: { value: /v1 } }], backendRefs: [{ name: orders, port: 80 }] }]';
+    const head = 'apiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: { name: orders }\n';
+    const spec = `spec:\n  parentRefs: [{ group: "", kind: Service, name: orders }]\n  rules: ${rules}\n`;
+    await writeFile(policy, `${head}${spec.replace('rules', 'rulez')}`);
+    const refused = startWeft(t, ['up', '-f', file]);
+    t.is(await refused.exited, 2);
+    t.regex(refused.stderr(), /orders\.yaml:6:.*rulez/);
+    await writeFile(policy, `${head}${spec}`);
+    const weft = startWeft(t, ['up', '-f', file]);
+    await weft.line(/^weft: ready$/);
+    await until(
+      async () => (await ask(door, 'orders', '/v1/x')).status === 200,
+      'what the route lets through is served',
+    );
+  },
+);
 
 test.serial('faults in mesh.yaml are told at once, with exit code 2', async (t) => {
   const file = join(await tempFolder(t), 'mesh.yaml');

@@ -1,0 +1,26 @@
+import type { ApiError, ApiFault } from '../protocol/api-call.ts';
+import { printable } from './printable.ts';
+
+/** The controller has answered, and refuses. */
+export class ApiRefusal extends Error {
+  readonly code: ApiError['code'];
+  /** Of the resources that were sent. */
+  readonly faults: readonly ApiFault[];
+
+  constructor({ code, message, faults = [] }: ApiError) {
+    super(`${printable(message)}${ADVICE[code] ?? ''}`);
+    this.name = 'ApiRefusal';
+    this.code = code;
+    this.faults = faults;
+  }
+
+  /** What it means for the shell. */
+  get exit(): 'refused' | 'usage' | 'unreachable' {
+    if (this.code === 'invalid') return 'usage';
+    return this.code === 'not_leading' ? 'unreachable' : 'refused';
+  }
+}
+
+const ADVICE: Partial<Record<ApiError['code'], string>> = {
+  denied: '. Calls that change something are signed: is --root the root of this mesh?',
+};

@@ -1,0 +1,43 @@
+import { once } from 'node:events';
+import { type AddressInfo, createServer } from 'node:net';
+import { startWeftChild, type WeftChild } from './weft-child.ts';
+
+export interface ControllerProcessOptions {
+  readonly mesh: string;
+  readonly servers: readonly string[];
+  readonly creds?: string | undefined;
+  readonly rootFile: string;
+  /** `127.0.0.1:15999` */
+  readonly admin: string;
+  readonly logLevel: string;
+  /** Every line of its log. */
+  readonly onLine: (line: string) => void;
+}
+
+const HOST = '127.0.0.1';
+const PORT = 15_999;
+
+/** Starts a controller as a child, which ends with this process. */
+export function startControllerProcess(options: ControllerProcessOptions): WeftChild {
+  const { mesh, servers, creds, rootFile, admin, logLevel } = options;
+  const args = ['controller', '--mesh', mesh, '--nats', servers.join(','), '--root', rootFile];
+  args.push('--admin', admin, '--log-level', logLevel, ...(creds === undefined ? [] : ['--creds', creds]));
+  return startWeftChild(args, options.onLine);
+}
+
+/** The usual admin address of a controller, or a free one if another mesh of this machine has that. */
+export async function controllerAdmin(): Promise<string> {
+  for (const port of [PORT, 0]) {
+    const server = createServer().listen(port, HOST);
+    const taken = await once(server, 'listening').then(
+      () => false,
+      () => true,
+    );
+    if (taken) continue;
+    const address = server.address() as AddressInfo;
+    server.close();
+    await once(server, 'close');
+    return `${HOST}:${address.port}`;
+  }
+  throw new Error(`${HOST} has no free port for the controller`);
+}

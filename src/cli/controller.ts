@@ -1,0 +1,145 @@
+import { randomBytes } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import { setTimeout as wait } from 'node:timers/promises';
+import type { NatsConnection } from '@nats-io/nats-core';
+import { type Logger, pino } from 'pino';
+import { type HttpApi, listenHttpApi } from '../controller/api/http-api.ts';
+import { connectController } from '../controller/connect.ts';
+import { type Controller, startController } from '../controller/controller.ts';
+import { LIMITS } from '../protocol/limits.ts';
+import { isLabel } from '../protocol/names.ts';
+import { readRoot } from '../protocol/root.ts';
+import { EXIT, UsageError } from './exit.ts';
+import { findRootFile, readRootFile } from './mesh-folder.ts';
+import { release } from './release.ts';
+
+export interface ControllerCommandOptions {
+  readonly nats: string;
+  readonly mesh: string;
+  readonly creds?: string;
+  readonly root?: string;
+  readonly admin: string;
+  readonly logLevel: string;
+}
+
+const ADMIN = /^(127(?:\.\d{1,3}){3}|\[::1\]|localhost):(\d{1,5})$/;
+/** What is told to stop does not outlive this, whatever still hangs. */
+const STOP_MS = 2_000;
+
+/**
+ * `weft controller`: runs a controller of the mesh until SIGTERM or SIGINT (exit 0), or until the parent that gave it a pipe
+ * is gone (`WEFT_PARENT=stdin`; exit 1). NATS may be away at the start: it dials until it is there.
+ * @throws UsageError; Error if the admin address is taken
+ */
+export async function controller(options: ControllerCommandOptions): Promise<number> {
+  const { mesh } = options;
+  if (!isLabel(mesh))
+    throw new UsageError(`--mesh: found ${JSON.stringify(mesh)}, expected a DNS label in lower case`);
+  const admin = readAdmin(options.admin);
+  const rootFile = await findRootFile(options.root, '.', process.cwd());
+  const { seed } = await readRootFile(rootFile);
+  if (options.creds !== undefined) await readCreds(options.creds);
+  const id = randomBytes(8).toString('hex');
+  const log = pino(
+    { level: options.logLevel, base: { controller: id } },
+    pino.destination({ dest: 2, sync: true }),
+  );
+
+  const ending = new AbortController();
+  let code: number = EXIT.done;
+  const orphaned = () => {
+    if (ending.signal.aborted) return;
+    code = EXIT.refused;
+    ending.abort();
+  };
+  process.on('SIGTERM', () => ending.abort()).on('SIGINT', () => ending.abort());
+  if (process.env.WEFT_PARENT === 'stdin')
+    process.stdin.resume().once('end', orphaned).once('error', orphaned);
+
+  let running: Controller | undefined;
+  let http: HttpApi | undefined;
+  let connection: NatsConnection | undefined;
+  try {
+    connection = await untilDialled(options, ending.signal, log);
+    running = connection && (await untilStarted(connection, { mesh, seed, id, log }, ending.signal));
+    if (running !== undefined) {
+      http = await listenHttpApi({ ...admin, mesh, release: release(), controller: running });
+      log.info({ mesh, admin: options.admin }, 'serving');
+      // A connection that has ended for good comes back only with a new process.
+      await Promise.race([aborted(ending.signal), connection?.closed().then(orphaned)]);
+    }
+  } finally {
+    const stop = async () => {
+      await http?.close();
+      await running?.stop();
+      await connection?.close();
+    };
+    await Promise.race([stop().catch(() => {}), wait(STOP_MS)]);
+  }
+  return code;
+}
+
+async function untilDialled(
+  { nats, creds }: ControllerCommandOptions,
+  signal: AbortSignal,
+  log: Logger,
+): Promise<NatsConnection | undefined> {
+  const servers = nats.split(',').map((server) => server.trim());
+  for (let said = ''; !signal.aborted; ) {
+    try {
+      return await connectController({ servers, creds });
+    } catch (error) {
+      const text = error instanceof Error ? error.message : String(error);
+      if (text !== said) log.warn({ servers, reason: text }, 'NATS cannot be reached; trying again');
+      said = text;
+    }
+    await wait(LIMITS.redialMs, undefined, { signal }).catch(() => {});
+  }
+  return undefined;
+}
+
+/** JetStream of a server, or of a cluster, that has just started takes a moment. */
+async function untilStarted(
+  connection: NatsConnection,
+  { mesh, seed, id, log }: { mesh: string; seed: string; id: string; log: Logger },
+  signal: AbortSignal,
+): Promise<Controller | undefined> {
+  const root = readRoot(seed);
+  for (let said = ''; !signal.aborted; ) {
+    try {
+      return await startController({ connection, mesh, root, id, release: release(), log });
+    } catch (error) {
+      const text = error instanceof Error ? error.message : String(error);
+      if (text !== said)
+        log.warn({ reason: text }, 'JetStream cannot be used yet (is it enabled?); trying again');
+      said = text;
+    }
+    await wait(LIMITS.redialMs, undefined, { signal }).catch(() => {});
+  }
+  return undefined;
+}
+
+function readAdmin(text: string): { readonly host: string; readonly port: number } {
+  const [, host, digits] = ADMIN.exec(text) ?? [];
+  const port = Number(digits);
+  if (host === undefined || port > 65_535) {
+    const found = JSON.stringify(text);
+    throw new UsageError(
+      `--admin: found ${found}, expected a loopback address with a port, like 127.0.0.1:15999`,
+    );
+  }
+  return { host: host === '[::1]' ? '::1' : host, port };
+}
+
+async function readCreds(file: string): Promise<void> {
+  await readFile(file).catch((error: NodeJS.ErrnoException) => {
+    throw new UsageError(`cannot read the credentials ${file} (${error.code})`);
+  });
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener('abort', () => resolve(), { once: true });
+  });
+}

@@ -1,0 +1,131 @@
+import { kindOf } from '../controller/resources/resource.ts';
+import type { ApiVerbs, ResourceDocument } from '../protocol/api.ts';
+import { DEFAULT_NAMESPACE, serviceParts } from '../protocol/names.ts';
+import { type ApiClient, withApi } from './api-client.ts';
+import { verdict } from './conditions.ts';
+import type { ContextOptions } from './context.ts';
+import { EXIT } from './exit.ts';
+import { agentsTable, endpointsTable, servicesTable } from './fleet-tables.ts';
+import { note, type OutputFormat, print } from './output.ts';
+import { tableText } from './table.ts';
+import { type NamespaceOptions, namespaceOf, serviceOf, targetOf, unknownKind } from './target.ts';
+
+export interface GetOptions extends ContextOptions, NamespaceOptions {
+  readonly allNamespaces?: boolean;
+  readonly output: OutputFormat;
+}
+
+/** What can be listed beside kinds of resources. */
+export const VIEWS: readonly string[] = ['services', 'endpoints', 'agents', 'all'];
+
+/**
+ * `weft get`: resources, or what the controller sees of the mesh. JSON and YAML of resources can be applied again.
+ */
+export async function get(words: readonly string[], options: GetOptions): Promise<number> {
+  const [word = '', name] = words.length === 1 ? splitTarget(words[0]!) : words;
+  const kind = kindOf(word);
+  const isView = VIEWS.includes(word.toLowerCase()) || word.toLowerCase() === 'endpoint' || word === 'agent';
+  if (!isView && kind === undefined) throw unknownKind(word, VIEWS);
+  if (!isView && name !== undefined) {
+    const target = targetOf(words, options);
+    return withApi(options, async (api) => {
+      const { items } = await api.call('get', target);
+      print(options.output, items[0], () => resourcesTable(items, false));
+      return EXIT.done;
+    });
+  }
+  const namespace = options.allNamespaces === true ? undefined : namespaceOf(options);
+  return withApi(options, async (api) => {
+    switch (word.toLowerCase()) {
+      case 'services':
+        return services(api, name, namespace, options);
+      case 'endpoint':
+      case 'endpoints':
+        return endpoints(api, name, namespace, options);
+      case 'agent':
+      case 'agents':
+        return agents(api, name, options);
+      default:
+        return resources(api, kind?.kind, namespace, options);
+    }
+  });
+}
+
+async function resources(
+  api: ApiClient,
+  kind: string | undefined,
+  namespace: string | undefined,
+  { output }: GetOptions,
+): Promise<number> {
+  const request: ApiVerbs['get']['request'] = {
+    ...(kind === undefined ? {} : { kind }),
+    ...(namespace === undefined ? {} : { namespace }),
+  };
+  const { items } = await api.call('get', request);
+  if (items.length === 0) noteNone(kind ?? 'resources', namespace);
+  const list = { apiVersion: 'v1', kind: 'List', items };
+  print(output, list, () => (items.length === 0 ? '' : resourcesTable(items, namespace === undefined)));
+  return EXIT.done;
+}
+
+async function services(
+  api: ApiClient,
+  name: string | undefined,
+  namespace: string | undefined,
+  options: GetOptions,
+): Promise<number> {
+  const service = name === undefined ? undefined : serviceOf(name, options);
+  const { items: all } = await api.call('services', service === undefined ? {} : { service });
+  const items = service === undefined ? all.filter((one) => isIn(one.service, namespace)) : all;
+  if (items.length === 0) noteNone('services', namespace);
+  print(options.output, { items }, () => (items.length === 0 ? '' : servicesTable(items)));
+  return EXIT.done;
+}
+
+async function endpoints(
+  api: ApiClient,
+  name: string | undefined,
+  namespace: string | undefined,
+  options: GetOptions,
+): Promise<number> {
+  const service = name === undefined ? undefined : serviceOf(name, options);
+  const { items: all } = await api.call('endpoints', service === undefined ? {} : { service });
+  const items = service === undefined ? all.filter((one) => isIn(one.service, namespace)) : all;
+  if (items.length === 0)
+    noteNone(service === undefined ? 'endpoints' : `endpoints of ${service}`, namespace);
+  print(options.output, { items }, () => (items.length === 0 ? '' : endpointsTable(items, Date.now())));
+  return EXIT.done;
+}
+
+async function agents(api: ApiClient, name: string | undefined, { output }: GetOptions): Promise<number> {
+  const { items } = await api.call('agents', name === undefined ? {} : { agent: name });
+  if (items.length === 0) note('there are no agents');
+  print(output, { items }, () => (items.length === 0 ? '' : agentsTable(items, Date.now())));
+  return EXIT.done;
+}
+
+function resourcesTable(items: readonly ResourceDocument[], everywhere: boolean): string {
+  const rows = items.map((item) => [
+    everywhere ? (item.metadata.namespace ?? DEFAULT_NAMESPACE) : '',
+    `${item.kind.toLowerCase()}/${item.metadata.name}`,
+    String(item.metadata.revision ?? ''),
+    verdict(item, 'Accepted'),
+    verdict(item, 'ResolvedRefs'),
+    verdict(item, 'Programmed'),
+  ]);
+  return tableText(['namespace', 'name', 'revision', 'accepted', 'resolvedrefs', 'programmed'], rows);
+}
+
+function splitTarget(word: string): readonly string[] {
+  const slash = word.indexOf('/');
+  return slash < 0 ? [word] : [word.slice(0, slash), word.slice(slash + 1)];
+}
+
+function isIn(service: string, namespace: string | undefined): boolean {
+  return namespace === undefined || serviceParts(service).namespace === namespace;
+}
+
+function noteNone(what: string, namespace: string | undefined): void {
+  const where = namespace === undefined ? '' : ` in the namespace ${namespace} (-A shows all namespaces)`;
+  note(`there are no ${what}${where}`);
+}

@@ -1,0 +1,206 @@
+/** The commands by which an operator changes and inspects a running mesh. */
+import { type Command, Option } from 'commander';
+import { OUTPUT_FORMATS } from './output.ts';
+
+const RESULTS = {
+  change: '0 done, 1 refused, or not applied everywhere in time (--wait), 2 faults in files or usage',
+  read: '0 done, 1 refused, or there is none of that name, 2 usage',
+} as const;
+const UNREACHABLE = '3 cannot reach the mesh';
+
+/** Adds them; `finish` takes the exit code. */
+export function addOperatorCommands(weft: Command, finish: (code: number) => void): void {
+  weft.commandsGroup('Change the mesh:');
+  addChanges(weft, finish);
+  weft.commandsGroup('Look at the mesh:');
+  addLooks(weft, finish);
+  weft.commandsGroup('Help:');
+}
+
+function addChanges(weft: Command, finish: (code: number) => void): void {
+  operator(
+    weft
+      .command('apply')
+      .description('create and change resources, all or none')
+      .addOption(files().makeOptionMandatory())
+      .option('--dry-run', 'change nothing, only say what would change'),
+    RESULTS.change,
+    ['weft apply -f routes/ -f orders.yaml --wait', 'cat orders.yaml | weft apply -f - --dry-run'],
+    { waits: true, prints: true },
+  ).action(async (options) => finish(await (await import('./apply.ts')).apply(options)));
+
+  operator(
+    namespaced(
+      weft
+        .command('delete')
+        .description('delete resources, all or none')
+        .argument('[targets...]', 'KIND/NAME')
+        .addOption(files())
+        .option('--dry-run', 'change nothing, only say what would change'),
+    ),
+    RESULTS.change,
+    ['weft delete httproute/orders -n shop', 'weft delete -f routes/'],
+    { waits: true, prints: true },
+  ).action(async (targets, options) =>
+    finish(await (await import('./delete.ts')).deleteResources(targets, options)),
+  );
+
+  operator(
+    namespaced(
+      target(weft.command('rollback').description('make an earlier revision the present one')).requiredOption(
+        '--to <revision>',
+        'as `weft history` shows it',
+      ),
+    ),
+    RESULTS.change,
+    ['weft rollback httproute/orders --to 12 --wait'],
+    { waits: true, prints: true },
+  ).action(async (word, name, options) =>
+    finish(await (await import('./rollback.ts')).rollback(words(word, name), options)),
+  );
+}
+
+function addLooks(weft: Command, finish: (code: number) => void): void {
+  operator(
+    namespaced(
+      weft
+        .command('get')
+        .description('list resources, services, endpoints or agents')
+        .argument('<what>', 'KIND, KIND/NAME, services, endpoints, agents or all')
+        .argument('[name]')
+        .option('-A, --all-namespaces', 'of every namespace'),
+    ),
+    RESULTS.read,
+    ['weft get services', 'weft get all -A -o yaml > backup.yaml', 'weft get httproute/orders -o json'],
+    { prints: true },
+  ).action(async (word, name, options) =>
+    finish(await (await import('./get.ts')).get(words(word, name), options)),
+  );
+
+  operator(
+    namespaced(
+      target(
+        weft.command('describe').description('all that is known of one of them'),
+        'KIND/NAME, service/NAME or agent/NAME',
+      ),
+    ),
+    RESULTS.read,
+    ['weft describe service/orders', 'weft describe httproute/orders -n shop'],
+    { prints: true },
+  ).action(async (word, name, options) =>
+    finish(await (await import('./describe.ts')).describe(words(word, name), options)),
+  );
+
+  operator(
+    weft
+      .command('diff')
+      .description('what `apply` of the same files would change')
+      .addOption(files().makeOptionMandatory()),
+    '0 nothing, 1 they differ or it is refused, 2 faults in files or usage',
+    ['weft diff -f routes/'],
+    {},
+  ).action(async (options) => finish(await (await import('./diff.ts')).diff(options)));
+
+  operator(
+    namespaced(target(weft.command('history').description('the revisions of a resource'))),
+    RESULTS.read,
+    ['weft history httproute/orders'],
+    { prints: true },
+  ).action(async (word, name, options) =>
+    finish(await (await import('./history.ts')).history(words(word, name), options)),
+  );
+
+  operator(
+    weft
+      .command('explain')
+      .description('what would happen to a request, and why')
+      .argument('<method>', 'GET, POST, …')
+      .argument('<url>', 'http://orders/v1/x')
+      .addOption(repeated('-H, --header <line>', "a header of the request, like 'x-tester: yes'; repeatable"))
+      .option('--from <service>', 'the service that asks'),
+    '0 it would be served, 1 the mesh would refuse it, 2 usage',
+    ["weft explain GET http://orders/v1/x -H 'x-tester: yes' --from checkout"],
+    { prints: true },
+  ).action(async (method, url, options) =>
+    finish(await (await import('./explain.ts')).explainCommand(method, url, options)),
+  );
+
+  operator(
+    weft.command('check').description('is the mesh in order?'),
+    '0 nothing has failed, 1 something has, 2 usage',
+    ['weft check'],
+    { prints: true },
+  ).action(async (options) => finish(await (await import('./check.ts')).check(options)));
+
+  weft
+    .command('completion')
+    .description('completion for a shell, as a script for it')
+    .argument('<shell>', 'bash, zsh or fish')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  source <(weft completion bash)
+  weft completion fish > ~/.config/fish/completions/weft.fish
+
+Exit codes: 0 done, 2 usage`,
+    )
+    .action(async (shell) => finish((await import('./completion.ts')).completion(shell, weft)));
+}
+
+interface Traits {
+  readonly waits?: boolean;
+  readonly prints?: boolean;
+}
+
+/** What all of them have in common. */
+function operator(command: Command, codes: string, examples: readonly string[], traits: Traits): Command {
+  if (traits.waits === true) {
+    command
+      .option('--wait', 'until all agents have applied it')
+      .option('--timeout <duration>', 'for --wait', '30s');
+  }
+  if (traits.prints === true) {
+    command.addOption(
+      new Option('-o, --output <format>', 'how to print it').choices(OUTPUT_FORMATS).default('table'),
+    );
+  }
+  return command
+    .optionsGroup('Which mesh:')
+    .option('--context <file>', 'context file (default: .weft/context.json here or above, or WEFT_CONTEXT)')
+    .option('--mesh <name>', 'name of the mesh')
+    .option('--nats <urls>', 'where its NATS is, several with commas')
+    .option('--creds <file>', 'NATS credentials file')
+    .option('--root <file>', 'the mesh root (default: root.nk beside the context file)')
+    .addHelpText(
+      'after',
+      `
+Examples:
+${examples.map((example) => `  ${example}`).join('\n')}
+
+Exit codes: ${codes}, ${UNREACHABLE}`,
+    );
+}
+
+function namespaced(command: Command): Command {
+  return command.option('-n, --namespace <name>', 'namespace (default: default)');
+}
+
+function target(command: Command, what = 'KIND/NAME'): Command {
+  return command.argument('<target>', what).argument('[name]');
+}
+
+function words(word: string, name: string | undefined): readonly string[] {
+  return name === undefined ? [word] : [word, name];
+}
+
+function files(): Option {
+  return repeated('-f, --file <path>', 'a file, a folder, or - for stdin; repeatable');
+}
+
+function repeated(flags: string, description: string): Option {
+  return new Option(flags, description).argParser((value: string, all: readonly string[] = []) => [
+    ...all,
+    value,
+  ]);
+}

@@ -1,0 +1,30 @@
+import { stringify } from 'yaml';
+
+/** How a command prints data: for people, or for programs. */
+export type OutputFormat = 'table' | 'json' | 'yaml';
+
+export const OUTPUT_FORMATS: readonly OutputFormat[] = ['table', 'json', 'yaml'];
+
+/** Prints data on stdout; `table` is called for what people read, and ends in a line end. */
+export function print(format: OutputFormat, data: unknown, table: () => string): void {
+  process.stdout.write(format === 'table' ? table() : dataText(format, data));
+}
+
+export function dataText(format: 'json' | 'yaml', data: unknown): string {
+  return format === 'json' ? `${JSON.stringify(data, null, 2)}\n` : yamlText(data);
+}
+
+/** YAML as people write it: no anchors, no folded lines, and in quotes what readers of YAML 1.1 take for something else. */
+export function yamlText(data: unknown): string {
+  return stringify(data, { aliasDuplicateObjects: false, compat: 'yaml-1.1', lineWidth: 0 });
+}
+
+/** A line for people beside the data, so that stdout holds nothing else. */
+export function note(text: string): void {
+  process.stderr.write(`${text}\n`);
+}
+
+/** Text in lines that begin two spaces further in. */
+export function indented(text: string, by = '  '): string {
+  return text.replace(/^(?=.)/gm, by);
+}

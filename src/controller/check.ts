@@ -1,0 +1,196 @@
+/** Whether the mesh is in order: what `weft check` prints, each line with what to do. */
+import type { KV } from '@nats-io/kv';
+import type { Check } from '../protocol/api.ts';
+import type { AgentRecord, Fleet } from './fleet.ts';
+import { CONTROLLER_LIMITS } from './limits.ts';
+import type { Policy } from './policy.ts';
+import type { Publisher } from './publisher.ts';
+import type { Views } from './views.ts';
+
+export interface CheckOptions {
+  readonly buckets: Readonly<Record<string, KV>>;
+  /** Servers of the NATS cluster that are known. */
+  readonly servers: () => number;
+  readonly leading: () => boolean;
+  /** Who leads, if anybody is known to. */
+  readonly leader: () => string | undefined;
+  readonly fleet: Fleet;
+  readonly policy: Policy;
+  readonly publisher: Publisher;
+  readonly views: Views;
+  readonly wallMs: () => number;
+}
+
+const NAMED_MAX = 10;
+
+const ok = (name: string, message: string): Check => ({ name, result: 'ok', message, advice: '' });
+const not = (name: string, result: 'warning' | 'failed', message: string, advice: string): Check => ({
+  name,
+  result,
+  message,
+  advice,
+});
+
+export async function checkMesh(options: CheckOptions): Promise<Check[]> {
+  const checks = [controllerCheck(options)];
+  for (const [name, bucket] of Object.entries(options.buckets)) {
+    checks.push(await bucketCheck(`JetStream bucket ${name}`, bucket, options.servers()));
+  }
+  checks.push(policyCheck(options));
+  const agents = [...options.fleet.agents.values()];
+  checks.push(connectedCheck(agents));
+  const connected = agents.filter(({ state }) => state === 'connected');
+  checks.push(currentCheck(connected, options.views));
+  checks.push(releaseCheck(connected));
+  checks.push(clockCheck(connected));
+  checks.push(identityCheck(connected, options.wallMs()));
+  checks.push(workloadCheck(connected));
+  return checks;
+}
+
+function controllerCheck({ leading, leader }: CheckOptions): Check {
+  const who = leader();
+  if (leading()) return ok('controller', 'this controller leads');
+  if (who !== undefined) return ok('controller', `controller ${who} leads, this one stands by`);
+  return not(
+    'controller',
+    'failed',
+    'no controller leads: nothing can be changed, and endpoint lists do not follow',
+    'if it stays so for over 5 s, look at the logs of the controllers and at JetStream',
+  );
+}
+
+async function bucketCheck(name: string, bucket: KV, servers: number): Promise<Check> {
+  try {
+    const { replicas, streamInfo } = await bucket.status();
+    const wanted = servers >= 3 ? 3 : 1;
+    if (replicas < wanted) {
+      const advice = `nats stream edit ${streamInfo.config.name} --replicas ${wanted}`;
+      return not(
+        name,
+        'warning',
+        `${replicas} replica on ${servers} servers: it goes with its server`,
+        advice,
+      );
+    }
+    const peers = streamInfo.cluster?.replicas ?? [];
+    const away = peers
+      .filter(({ offline, current }) => offline === true || !current)
+      .map((peer) => peer.name);
+    if (away.length > 0) {
+      return not(
+        name,
+        'warning',
+        `replicas are away or behind: ${away.join(', ')}`,
+        'look at these NATS servers',
+      );
+    }
+    return ok(
+      name,
+      `${replicas} ${replicas === 1 ? 'replica' : 'replicas'}, ${streamInfo.state.messages} messages`,
+    );
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error);
+    return not(
+      name,
+      'failed',
+      `it does not answer: ${message}`,
+      'look at the NATS servers: nats server report jetstream',
+    );
+  }
+}
+
+/** A store that was lost while what was published from it is still there. */
+function policyCheck({ policy, publisher }: CheckOptions): Check {
+  const count = policy.resources.plain().size;
+  const routed = publisher.services('snapshot').filter((service) => publisher.routed(service));
+  if (count === 0 && routed.length > 0) {
+    return not(
+      'policy',
+      'failed',
+      `there are no resources, but routes of ${named(routed)} are published: the policy bucket was lost, and they still hold`,
+      'restore the bucket, or apply the resources again',
+    );
+  }
+  return ok('policy', `${count} ${count === 1 ? 'resource' : 'resources'}`);
+}
+
+function connectedCheck(agents: readonly AgentRecord[]): Check {
+  const lost = agents.filter(({ state }) => state === 'lost').map(({ agent }) => agent);
+  const connected = agents.filter(({ state }) => state === 'connected').length;
+  if (lost.length > 0) {
+    return not(
+      'agents connected',
+      'failed',
+      `${named(lost)} went without a word; ${connected} are connected`,
+      'look whether these hosts and their agents run, and whether they reach NATS',
+    );
+  }
+  if (connected === 0) {
+    return not('agents connected', 'warning', 'there are none', 'start one: weft agent -f agent.yaml');
+  }
+  return ok('agents connected', `${connected}`);
+}
+
+function currentCheck(agents: readonly AgentRecord[], views: Views): Check {
+  const behind = agents.filter((record) => views.behind(record).length > 0).map(({ agent }) => agent);
+  if (behind.length === 0) return ok('agents current', 'all have applied what is published');
+  return not(
+    'agents current',
+    'warning',
+    `${named(behind)} hold older snapshots than the published ones`,
+    'if it stays so, look at their logs: they say which snapshots they refuse and why',
+  );
+}
+
+function releaseCheck(agents: readonly AgentRecord[]): Check {
+  const releases = [...new Set(agents.map(({ release }) => release))].sort();
+  if (releases.length <= 1) return ok('versions', releases[0] ?? 'no agents');
+  return not('versions', 'warning', `agents run ${named(releases)}`, 'bring all to one release');
+}
+
+function clockCheck(agents: readonly AgentRecord[]): Check {
+  const off = (limitMs: number) => agents.filter(({ skewMs }) => Math.abs(skewMs) > limitMs);
+  const far = off(CONTROLLER_LIMITS.skewWarnMs);
+  if (far.length === 0) return ok('clocks', `all within ${CONTROLLER_LIMITS.skewWarnMs} ms of this one`);
+  const result = off(CONTROLLER_LIMITS.skewFailMs).length > 0 ? 'failed' : 'warning';
+  const texts = far.map(({ agent, skewMs }) => `${agent} (${skewMs} ms)`);
+  return not(
+    'clocks',
+    result,
+    `off: ${named(texts)}`,
+    'set up NTP there: packets with a wrong time are refused',
+  );
+}
+
+function identityCheck(agents: readonly AgentRecord[], wallMs: number): Check {
+  const soon = agents.filter(({ expiresAtMs }) => expiresAtMs - wallMs < CONTROLLER_LIMITS.identityWarnMs);
+  if (soon.length === 0) return ok('identities', 'all valid for hours');
+  const over = soon.some(({ expiresAtMs }) => expiresAtMs <= wallMs);
+  return not(
+    'identities',
+    over ? 'failed' : 'warning',
+    `${named(soon.map(({ agent }) => agent))} should have renewed their identity`,
+    'restart these agents, and look at their logs and clocks',
+  );
+}
+
+function workloadCheck(agents: readonly AgentRecord[]): Check {
+  const all = agents.flatMap(({ agent, workloads }) => workloads.map((workload) => ({ agent, ...workload })));
+  const ill = all.filter(({ state }) => state === 'unhealthy');
+  if (ill.length === 0) return ok('workloads', `${all.length}, none unhealthy`);
+  const texts = ill.map(({ agent, service, reason }) => `${service} on ${agent} (${reason})`);
+  const served = new Set(all.filter(({ state }) => state === 'ready').map(({ service }) => service));
+  const down = ill.some(({ service }) => !served.has(service));
+  return not(
+    'workloads',
+    down ? 'failed' : 'warning',
+    `unhealthy: ${named(texts)}`,
+    'look at these applications',
+  );
+}
+
+function named(names: readonly string[]): string {
+  const more = names.length - NAMED_MAX;
+  return `${names.slice(0, NAMED_MAX).join(', ')}${more > 0 ? ` and ${more} more` : ''}`;
+}

@@ -1,0 +1,288 @@
+/**
+ * The controller of a mesh, put together. Every controller hears the agents and answers what changes nothing; the one that
+ * leads writes: resources, snapshots, endpoint lists, and what is kept of the fleet.
+ */
+import type { NatsConnection } from '@nats-io/nats-core';
+import type { Logger } from 'pino';
+import { verificationKey } from '../protocol/identity.ts';
+import type { Root } from '../protocol/root.ts';
+import { signingKey } from '../protocol/signed-document.ts';
+import { heartbeatsSubject } from '../protocol/subjects.ts';
+import { type Api, createApi } from './api/api.ts';
+import { loadApiSchema } from './api/api-schema.ts';
+import { createCallGuard } from './api/call-guard.ts';
+import { createNatsApi } from './api/nats-api.ts';
+import { createNatsService } from './api/nats-service.ts';
+import { listenBeats } from './beat-queue.ts';
+import { isMissing, openBuckets } from './buckets.ts';
+import { followConnection } from './connect.ts';
+import { createDistributor } from './distributor.ts';
+import { createFleet } from './fleet.ts';
+import { createHeartbeatCheck } from './heartbeat-check.ts';
+import { createKeeper } from './keeper.ts';
+import { createLeader, type LeaderState } from './leader.ts';
+import { createLease } from './lease.ts';
+import { TIMING, type Timing } from './limits.ts';
+import { type ControllerMetrics, createControllerMetrics } from './metrics.ts';
+import { createPolicy } from './policy.ts';
+import { createPublisher } from './publisher.ts';
+import type { Resource } from './resources/resource.ts';
+import { createSerial } from './serial.ts';
+import { createStore } from './store.ts';
+import { createVerbs } from './verbs.ts';
+import { createViews } from './views.ts';
+
+export interface ControllerOptions {
+  /** Its own; it is not closed here. */
+  readonly connection: NatsConnection;
+  readonly mesh: string;
+  readonly root: Root;
+  /** Of this process, among all controllers. */
+  readonly id: string;
+  readonly release: string;
+  readonly log: Logger;
+  readonly timing?: Partial<Timing>;
+  /** Monotonic and wall clock, ms. */
+  readonly now?: () => number;
+  readonly wallMs?: () => number;
+}
+
+export interface Controller {
+  readonly state: LeaderState;
+  /** Leads, with everything loaded; or stands by while another one leads. */
+  readonly ready: boolean;
+  /** Why it is not ready, in words. */
+  readonly reason: string | undefined;
+  /** True if it carries out what changes something. */
+  readonly leading: boolean;
+  readonly api: Api;
+  readonly metrics: ControllerMetrics;
+  /** Releases the lease, if it has it, and ends all subscriptions. Idempotent. */
+  stop(): Promise<void>;
+}
+
+/** Opens the buckets and starts. @throws the client's error if JetStream does not answer, or is not there */
+export async function startController(options: ControllerOptions): Promise<Controller> {
+  const { connection, mesh, root, id, log, now = () => performance.now(), wallMs = Date.now } = options;
+  const timing = { ...TIMING, ...options.timing };
+  const rootKey = verificationKey(root.publicKey);
+  const payloadBytesMax = () => connection.info?.max_payload ?? 1024 * 1024;
+  const metrics = createControllerMetrics();
+  const buckets = await openBuckets(connection, mesh);
+
+  let up = true;
+  /** Whether a term of leading has been prepared, and lasts. */
+  let acting = false;
+  let term = 0;
+  let toKeep = false;
+
+  const failed = (error: unknown) => {
+    metrics.failed();
+    log.warn({ err: error }, 'a bucket could not be read or written: no longer leading');
+    leader.lost();
+  };
+
+  const fleet = createFleet({
+    timing,
+    wallMs,
+    changed: (services) => distributor.endpointsChanged(services),
+    known: (services) => distributor.knownChanged(services),
+    toKeep: () => {
+      toKeep = true;
+    },
+  });
+  const store = createStore<Resource>({ ...buckets, payloadBytesMax });
+  const policy = createPolicy({
+    store,
+    mesh,
+    knownServices: fleet.services,
+    payloadBytesMax,
+    unreadable: (key) => log.error({ key }, 'a resource in the store cannot be read; it has no effect'),
+  });
+  const publisher = createPublisher({
+    bucket: buckets.config,
+    mesh,
+    signingKey: signingKey(root),
+    rootKey,
+    payloadBytesMax,
+    published(kind, service, revision) {
+      metrics.published(kind);
+      log.debug({ kind, service, revision }, 'published');
+    },
+    cut: (service, missing) =>
+      log.error({ service, missing }, 'the endpoint list is longer than max_payload: endpoints are left out'),
+    tooLong: (service, bytes) =>
+      log.error({ service, bytes }, 'the snapshot is longer than max_payload: the one before stays'),
+  });
+  const leading = () => acting && up && leader.leading;
+  const distributor = createDistributor({
+    fleet,
+    policy,
+    publisher,
+    leading,
+    gatherMs: timing.gatherMs,
+    settleMs: timing.agentLeaseMs,
+    failed,
+  });
+  const keeper = createKeeper(buckets.state, payloadBytesMax);
+  const views = createViews({ fleet, policy, publisher, wallMs });
+  const guard = createCallGuard({ rootKey, mesh, wallMs });
+  const refreshing = createSerial();
+  const inTurn = createSerial();
+  let beginning: Promise<void> = Promise.resolve();
+  const lease = createLease({ bucket: buckets.state, id, leaseMs: timing.leaseMs, now, wallMs });
+  const api = createApi({
+    schema: loadApiSchema(),
+    guard,
+    handlers: createVerbs({
+      store,
+      policy,
+      publisher,
+      distributor,
+      views,
+      fleet,
+      buckets: { ...buckets },
+      inTurn,
+      leading,
+      leader: () => lease.holder,
+      servers: () =>
+        connection.info?.cluster === undefined ? 1 : (connection.info.connect_urls?.length ?? 1),
+      wallMs,
+      refresh: () =>
+        refreshing(async () => {
+          // Within a term, memory is what was written last; nobody else reads it anew.
+          if (leader.state === 'leading') return beginning;
+          await policy.refresh();
+          await publisher.refresh();
+        }),
+      failed,
+    }),
+    called: metrics.called,
+    fault: (verb, error) => log.error({ verb, err: error }, 'a call failed'),
+  });
+  const service = createNatsService({
+    connection,
+    name: 'weft',
+    id,
+    version: options.release,
+    description: `controller of the mesh ${mesh}`,
+    wallMs,
+    now,
+  });
+  const natsApi = createNatsApi({ api, service, mesh, payloadBytesMax });
+  metrics.watch(fleet, leading);
+
+  const begin = async (mine: number): Promise<void> => {
+    if (mine !== term) return;
+    try {
+      await openBuckets(connection, mesh);
+      guard.remember(await store.takeOver());
+      fleet.restore(await keeper.load());
+      await policy.load();
+      await publisher.load();
+      // Should the state bucket have been lost: who has endpoints published was there lately.
+      const served = publisher.services('endpoints').filter((name) => !fleet.services.has(name));
+      fleet.restore({ agents: [], services: served.map((name) => [name, wallMs()]) });
+    } catch (error) {
+      if (mine === term) failed(error);
+      return;
+    }
+    if (mine !== term) return;
+    acting = true;
+    toKeep = true;
+    distributor.begin();
+    natsApi.lead(true);
+    log.info({ resources: policy.resources.plain().size }, 'leading');
+  };
+  const end = (): void => {
+    term += 1;
+    if (acting) log.info('no longer leading');
+    acting = false;
+    store.giveUp();
+    natsApi.lead(false);
+    distributor.end();
+  };
+  const leader = createLeader({
+    lease: {
+      ...lease,
+      look: () =>
+        lease.look().catch(async (error: unknown) => {
+          // The store was lost; without the bucket there would never be a leader again.
+          if (isMissing(error)) await openBuckets(connection, mesh);
+          throw error;
+        }),
+    },
+    renewMs: timing.leaseRenewMs,
+    trustMs: timing.leaseTrustMs,
+    now,
+    changed(state) {
+      if (state !== 'leading') return end();
+      term += 1;
+      const mine = term;
+      // After the changes of an earlier term, which may not have heard of its end yet.
+      beginning = inTurn(() => begin(mine));
+    },
+  });
+
+  const beats = listenBeats({
+    connection,
+    subject: heartbeatsSubject(mesh),
+    check: createHeartbeatCheck(rootKey, mesh, wallMs),
+    hear: fleet.hear,
+    counted: metrics.beat,
+  });
+  let sweptMs = now();
+  const sweeper = setInterval(() => {
+    const passedMs = now() - sweptMs;
+    sweptMs = now();
+    if (up) fleet.sweep(passedMs);
+    distributor.sweep();
+  }, timing.sweepMs);
+  let keeping = false;
+  const keep = setInterval(async () => {
+    if (!toKeep || keeping || !leading()) return;
+    toKeep = false;
+    keeping = true;
+    await keeper.save(fleet.keep()).catch(failed);
+    keeping = false;
+  }, timing.keepMs);
+  void followConnection(connection, {
+    lost() {
+      up = false;
+      leader.lost();
+    },
+    back() {
+      up = true;
+      leader.back();
+    },
+  });
+
+  return Object.freeze({
+    get state() {
+      return leader.state;
+    },
+    get leading() {
+      return leading();
+    },
+    get ready() {
+      return this.reason === undefined;
+    },
+    get reason() {
+      if (!up) return 'it has no connection to NATS';
+      if (leader.state === 'leading') return acting ? undefined : 'it is about to lead';
+      if (leader.state === 'stopped') return 'it is stopped';
+      return lease.holder === undefined || lease.holder === id ? 'no controller leads yet' : undefined;
+    },
+    api,
+    metrics,
+    async stop() {
+      clearInterval(sweeper);
+      clearInterval(keep);
+      beats.stop();
+      if (leading()) await keeper.save(fleet.keep()).catch(() => {});
+      end();
+      await leader.stop();
+      service.stop();
+    },
+  });
+}

@@ -1,0 +1,52 @@
+/** Heartbeats as they come from the bus, where anybody may publish: read only if the mesh has signed them. */
+import type { KeyObject } from 'node:crypto';
+import { BoundedMap } from '../protocol/bounded-map.ts';
+import { WeftError } from '../protocol/errors.ts';
+import { type Heartbeat, readHeartbeat } from '../protocol/heartbeat.ts';
+import { checkIdentity } from '../protocol/identity.ts';
+import type { PeerIdentity } from '../protocol/keyring.ts';
+import { openDocument } from '../protocol/signed-document.ts';
+import { CONTROLLER_LIMITS } from './limits.ts';
+
+export interface CheckedBeat {
+  readonly beat: Heartbeat;
+  readonly identity: PeerIdentity;
+}
+
+/**
+ * @param subject that it came on: it ends with the name of the agent.
+ * @throws WeftError `denied`
+ */
+export type CheckHeartbeat = (subject: string, payload: Uint8Array) => CheckedBeat;
+
+export function createHeartbeatCheck(rootKey: KeyObject, mesh: string, wallMs: () => number): CheckHeartbeat {
+  const identities = new BoundedMap<string, PeerIdentity>(CONTROLLER_LIMITS.agentsMax);
+
+  const identityOf = (document: string): PeerIdentity => {
+    const known = identities.get(document);
+    if (known !== undefined && known.expiresAtMs > wallMs()) return known;
+    const identity = checkIdentity(rootKey, mesh, document, wallMs());
+    identities.set(document, identity);
+    return identity;
+  };
+
+  return (subject, payload) => {
+    if (payload.length > CONTROLLER_LIMITS.heartbeatBytesMax) throw denied('too long');
+    const text = Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength).toString('latin1');
+    const claims = openDocument(rootKey, 'weft-heartbeat', text, CONTROLLER_LIMITS.heartbeatBytesMax);
+    const beat = readHeartbeat(mesh, claims);
+    if (beat === undefined) throw denied('malformed, or of another mesh');
+    if (subject.slice(subject.lastIndexOf('.') + 1) !== beat.agent)
+      throw denied('on the subject of another agent');
+    const identity = identityOf(beat.document);
+    if (identity.agent !== beat.agent) throw denied('with the identity of another agent');
+    for (const { service } of beat.workloads) {
+      if (!identity.workloads.has(service)) throw denied(`${beat.agent} may not serve ${service}`);
+    }
+    return { beat, identity };
+  };
+}
+
+function denied(what: string): WeftError {
+  return new WeftError('denied', `heartbeat: ${what}`);
+}

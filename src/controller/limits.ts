@@ -1,0 +1,55 @@
+const HOUR_MS = 3_600_000;
+
+/** Every limit of the controller, in one table. Sizes in bytes, times in milliseconds. */
+export const CONTROLLER_LIMITS = Object.freeze({
+  /** Revisions of a resource that are kept. */
+  historyMax: 64,
+  agentsMax: 10_000,
+  /** Heartbeats that wait to be checked (some 0.3 ms each). */
+  beatsWaitingMax: 20_000,
+  heartbeatBytesMax: 512 * 1024,
+  servicesMax: 20_000,
+  /** A service of which nobody has heard for this long is no longer known; its routes lose it as a backend. */
+  serviceForgottenMs: 24 * HOUR_MS,
+  /** An agent that is gone for this long is no longer listed. */
+  agentForgottenMs: 24 * HOUR_MS,
+  /** Calls that are remembered, so that none is carried out twice; more than that within their time are refused. */
+  noncesMax: 100_000,
+  /** Agents' clocks may be this far from ours before `check` warns, and before it fails: packets are refused at 10 s. */
+  skewWarnMs: 1_000,
+  skewFailMs: 5_000,
+  identityWarnMs: 2 * HOUR_MS,
+  httpBodyBytesMax: 2 * 1024 * 1024,
+  httpRequestMs: 10_000,
+  httpConnectionsMax: 64,
+  readAllMs: 30_000,
+  /** Below the time that a lease is trusted, so that a leader that gets no answers hears of it in its term. */
+  bucketAnswerMs: 2_000,
+});
+
+/** What passes between two events of the controller; shorter ones make tests fast. */
+export interface Timing {
+  /** How often the lease is renewed, or looked at. */
+  readonly leaseRenewMs: number;
+  /** Unchanged for this long, a lease may be taken over. */
+  readonly leaseMs: number;
+  /** How long the leader counts on a renewal; shorter than `leaseMs`, so that it stops before another one starts. */
+  readonly leaseTrustMs: number;
+  /** Silence after which an agent counts as lost. */
+  readonly agentLeaseMs: number;
+  readonly sweepMs: number;
+  /** How long changes of the fleet are gathered before they are published. */
+  readonly gatherMs: number;
+  /** How long what is known of the fleet may be newer than what is kept of it. */
+  readonly keepMs: number;
+}
+
+export const TIMING: Timing = Object.freeze({
+  leaseRenewMs: 1_000,
+  leaseMs: 3_000,
+  leaseTrustMs: 2_500,
+  agentLeaseMs: 3_000,
+  sweepMs: 250,
+  gatherMs: 20,
+  keepMs: 1_000,
+});

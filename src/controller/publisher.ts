@@ -1,0 +1,202 @@
+/**
+ * What the mesh's agents read: signed snapshots and endpoint lists in the config bucket.
+ *
+ * Invariants: W1 nothing is written that says the same as what is there; W2 the revision of a service's publication
+ * grows with each write, also when the bucket was lost and made anew; W3 every write names the revision it replaces.
+ */
+import { createHash, type KeyObject } from 'node:crypto';
+import type { KV } from '@nats-io/kv';
+import type { Endpoint, EndpointList } from '../protocol/endpoint-list.ts';
+import { compareRevisions, isRevision, NO_REVISION, type Revision } from '../protocol/revision.ts';
+import { openDocument, signDocument } from '../protocol/signed-document.ts';
+import type { Snapshot } from '../protocol/snapshot.ts';
+import { type PublicationKind, publicationKey } from '../protocol/subjects.ts';
+import { markOf, readAll } from './buckets.ts';
+
+/** What is known of one key of the bucket. */
+interface Published {
+  readonly entry: number;
+  readonly revision: Revision;
+  /** Digest of the content without its revision. */
+  readonly digest: string;
+  /** Of an endpoint list. */
+  readonly agents: ReadonlySet<string>;
+  /** Of a snapshot: whether it has rules. */
+  readonly routed: boolean;
+}
+
+export interface PublisherOptions {
+  readonly bucket: KV;
+  readonly mesh: string;
+  readonly signingKey: KeyObject;
+  readonly rootKey: KeyObject;
+  readonly payloadBytesMax: () => number;
+  /** Something was published: for metrics and logs. */
+  readonly published: (kind: PublicationKind, service: string, revision: Revision) => void;
+  /** An endpoint list was too long for one message, and lacks these many. */
+  readonly cut: (service: string, endpoints: number) => void;
+  /** A snapshot is too long for one message: the one before stays. */
+  readonly tooLong: (service: string, bytes: number) => void;
+}
+
+const OVERHEAD_BYTES = 1_024;
+const NOTHING: Published = Object.freeze({
+  entry: 0,
+  revision: NO_REVISION,
+  digest: '',
+  agents: new Set<string>(),
+  routed: false,
+});
+
+export type Publisher = ReturnType<typeof createPublisher>;
+
+export function createPublisher(options: PublisherOptions) {
+  const { bucket, mesh, signingKey, rootKey, payloadBytesMax } = options;
+  let table = new Map<string, Published>();
+  /** Names in `table` are keys; these are the services behind them. */
+  let services: Record<PublicationKind, Set<string>> = { snapshot: new Set(), endpoints: new Set() };
+  let epoch = 0;
+  /** Of the last write to the bucket: no number that was ever given in this epoch is above it. */
+  let sequence = 0;
+  let version = '';
+
+  const at = (kind: PublicationKind, service: string) => table.get(publicationKey(kind, service)) ?? NOTHING;
+
+  const write = async (
+    kind: PublicationKind,
+    service: string,
+    document: string,
+    made: Omit<Published, 'entry'>,
+  ) => {
+    const key = publicationKey(kind, service);
+    const entry = await bucket.put(key, document, { previousSeq: at(kind, service).entry });
+    table.set(key, { ...made, entry });
+    sequence = Math.max(sequence, entry);
+    services[kind].add(service);
+    options.published(kind, service, made.revision);
+  };
+
+  /** A bucket that was restored, or made anew by a clock that was behind, may look older than what it holds. */
+  const nextRevision = (before: Revision): Revision =>
+    before[0] > epoch ? [before[0], before[1] + 1] : [epoch, sequence + 1];
+
+  return Object.freeze({
+    /** Reads what is published. Call it before the first publication of a term of leading, and to look at it. */
+    async load(): Promise<void> {
+      const made = await markOf(bucket);
+      const entries = await readAll(bucket);
+      const next = new Map<string, Published>();
+      const names: typeof services = { snapshot: new Set(), endpoints: new Set() };
+      for (const { key, value, revision: entry, operation } of entries) {
+        const kind: PublicationKind = key.startsWith('snapshot.') ? 'snapshot' : 'endpoints';
+        const read = operation === 'PUT' ? readPublished(rootKey, kind, mesh, value) : undefined;
+        next.set(key, { ...NOTHING, ...read?.published, entry });
+        if (read !== undefined) names[kind].add(read.service);
+      }
+      table = next;
+      services = names;
+      ({ epoch, sequence, version } = made);
+    },
+
+    /** Like `load`, unless nothing was written since. For a controller that does not lead. */
+    async refresh(): Promise<void> {
+      if ((await markOf(bucket)).version !== version) await this.load();
+    },
+
+    /** Publishes what `make` gives for a revision, if it says anything new. @returns the revision if it was published */
+    async snapshot(service: string, make: (revision: Revision) => Snapshot): Promise<Revision | undefined> {
+      const before = at('snapshot', service);
+      const revision = nextRevision(before.revision);
+      const snapshot = make(revision);
+      const routed = isRouted(snapshot);
+      // No document and one without rules mean the same.
+      if (before.entry === 0 && !routed) return undefined;
+      const digest = digestOf(snapshot);
+      if (digest === before.digest) return undefined;
+      const document = signDocument(signingKey, 'weft-snapshot', snapshot);
+      if (document.length + OVERHEAD_BYTES > payloadBytesMax()) {
+        options.tooLong(service, document.length);
+        return undefined;
+      }
+      await write('snapshot', service, document, { revision, digest, agents: NOTHING.agents, routed });
+      return revision;
+    },
+
+    /** Publishes who serves, if that is news. @returns the revision if it was published */
+    async endpoints(service: string, all: readonly Endpoint[]): Promise<Revision | undefined> {
+      const before = at('endpoints', service);
+      if (before.entry === 0 && all.length === 0) return undefined;
+      const revision = nextRevision(before.revision);
+      let endpoints = all;
+      let list: EndpointList = { version: 1, mesh, service, revision, endpoints };
+      let document = '';
+      const digest = digestOf(list);
+      if (digest === before.digest) return undefined;
+      for (;;) {
+        document = signDocument(signingKey, 'weft-endpoints', list);
+        const excess = document.length + OVERHEAD_BYTES - payloadBytesMax();
+        if (excess <= 0) break;
+        const share = 1 - excess / document.length;
+        endpoints = endpoints.slice(0, Math.floor(endpoints.length * share));
+        list = { ...list, endpoints };
+      }
+      if (endpoints.length < all.length) options.cut(service, all.length - endpoints.length);
+      const agents = new Set(all.map(({ agent }) => agent));
+      await write('endpoints', service, document, { revision, digest, agents, routed: false });
+      return revision;
+    },
+
+    /** Agents of the list as it is published. */
+    listed: (service: string): ReadonlySet<string> => at('endpoints', service).agents,
+
+    /** Of the snapshot; undefined if there is none. */
+    revisionOf(service: string): Revision | undefined {
+      const { revision } = at('snapshot', service);
+      return compareRevisions(revision, NO_REVISION) > 0 ? revision : undefined;
+    },
+
+    /** Whether the published snapshot has rules. */
+    routed: (service: string): boolean => at('snapshot', service).routed,
+
+    services: (kind: PublicationKind): readonly string[] => [...services[kind]],
+
+    /** The signed document as it lies in the bucket. */
+    async document(kind: PublicationKind, service: string): Promise<string | null> {
+      const entry = await bucket.get(publicationKey(kind, service));
+      return entry?.operation === 'PUT' ? entry.string() : null;
+    },
+  });
+}
+
+/** How many bytes too long for one message the signed form of a snapshot is; 0 if it fits. */
+export function snapshotExcess(snapshot: Snapshot, payloadBytesMax: number): number {
+  const base64 = Math.ceil((Buffer.byteLength(JSON.stringify(snapshot)) * 4) / 3);
+  return Math.max(0, base64 + OVERHEAD_BYTES - payloadBytesMax);
+}
+
+/** Rules of a service, or of any consumer. */
+function isRouted({ producer, consumers }: Snapshot): boolean {
+  return producer.rules.length > 0 || Object.keys(consumers).length > 0;
+}
+
+/** What we have signed ourselves, with a root that may have changed since: then it is published anew. */
+function readPublished(rootKey: KeyObject, kind: PublicationKind, mesh: string, value: Uint8Array) {
+  const text = Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString('latin1');
+  try {
+    const type = kind === 'snapshot' ? 'weft-snapshot' : 'weft-endpoints';
+    const document = openDocument(rootKey, type, text, text.length) as Partial<Snapshot & EndpointList>;
+    const { service, revision } = document;
+    if (document.mesh !== mesh || typeof service !== 'string' || !isRevision(revision)) return undefined;
+    const agents = new Set((document.endpoints ?? []).map(({ agent }) => agent));
+    const routed = kind === 'snapshot' && isRouted(document as Snapshot);
+    return { service, published: { revision, digest: digestOf(document), agents, routed } };
+  } catch {
+    return undefined;
+  }
+}
+
+function digestOf(document: object): string {
+  return createHash('sha256')
+    .update(JSON.stringify({ ...document, revision: 0 }))
+    .digest('base64');
+}

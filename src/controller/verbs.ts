@@ -1,0 +1,218 @@
+/** What each verb of the API does. */
+import type { Change, ChangeResult, ResourceName } from '../protocol/api.ts';
+import type { ApiFault } from '../protocol/api-call.ts';
+import { fieldName } from '../protocol/config-fault.ts';
+import { NONCE_MS } from './api/call-guard.ts';
+import type { Caller, Handlers } from './api/handlers.ts';
+import { type ChangeSet, faultCount, planApply, planDelete } from './change-set.ts';
+import { type CheckOptions, checkMesh } from './check.ts';
+import { ControllerError } from './controller-error.ts';
+import type { Distributor } from './distributor.ts';
+import type { Policy } from './policy.ts';
+import type { Publisher } from './publisher.ts';
+import { checkReferences } from './resources/references.ts';
+import { keyOf, parseResourceKey, type Resource, resourceKey } from './resources/resource.ts';
+import type { Serial } from './serial.ts';
+import type { Store } from './store.ts';
+import type { Views } from './views.ts';
+
+export interface VerbOptions extends CheckOptions {
+  readonly store: Store<Resource>;
+  readonly policy: Policy;
+  readonly publisher: Publisher;
+  readonly distributor: Distributor;
+  readonly views: Views;
+  /** Changes happen one after another. */
+  readonly inTurn: Serial;
+  readonly leading: () => boolean;
+  readonly wallMs: () => number;
+  /** Brings what a controller that does not lead has in memory up to date. */
+  readonly refresh: () => Promise<void>;
+  /** A write failed: whether it has taken place is not known, and this controller leads no more. */
+  readonly failed: (error: unknown) => void;
+}
+
+export function createVerbs(options: VerbOptions): Handlers {
+  const { store, policy, publisher, distributor, views, fleet, inTurn, leading, wallMs, refresh } = options;
+
+  const carryOut = async (plan: () => Promise<ChangeSet> | ChangeSet, dryRun: boolean, caller: Caller) => {
+    if (!leading()) throw notLeading();
+    return inTurn(async (): Promise<ChangeResult> => {
+      if (!leading()) throw notLeading();
+      const set = await plan();
+      const warnings = checked(set, policy, fleet.services);
+      const touched = policy.try(set.changes);
+      if (dryRun || set.changes.length === 0) {
+        return { changes: changesOf(set, policy), warnings, snapshots: [] };
+      }
+      const changes = changesOf(set, policy);
+      const nowMs = wallMs();
+      const by = { ...caller, nowMs, untilMs: nowMs + NONCE_MS };
+      const { revisions } = await policy.commit(set.changes, by).catch((error: unknown) => {
+        throw error instanceof ControllerError ? error : unknownOutcome(error, options.failed);
+      });
+      // What is written holds: if publishing fails now, the next leader does it.
+      const snapshots = await distributor.snapshots([...touched]).catch((error: unknown) => {
+        options.failed(error);
+        return [];
+      });
+      const revised = changes.map((change) => {
+        const revision = revisions.get(keyOf(change));
+        return revision === undefined ? change : { ...change, revision };
+      });
+      return { changes: revised, warnings, snapshots };
+    });
+  };
+  const lookup = (key: string) => policy.resources.get(key);
+
+  return Object.freeze({
+    apply: ({ resources, dryRun = false }, caller) =>
+      carryOut(() => planApply(resources, lookup, wallMs()), dryRun, caller),
+
+    delete: ({ names, dryRun = false }, caller) => carryOut(() => planDelete(names, lookup), dryRun, caller),
+
+    rollback: ({ to, ...name }, caller) =>
+      carryOut(async () => planApply([await revisionOf(store, name, to)], lookup, wallMs()), false, caller),
+
+    async get(request) {
+      await refresh();
+      const items = views.resources(request);
+      if (request.name !== undefined && items.length === 0) {
+        throw new ControllerError(
+          'not_found',
+          `there is no ${request.kind ?? 'resource'} named ${request.name}`,
+        );
+      }
+      return { items };
+    },
+
+    async history(name) {
+      const entries = await store.history(keyOfName(name));
+      if (entries.length === 0) throw new ControllerError('not_found', `${textOf(name)} has no history`);
+      return {
+        entries: entries.map(({ revision, time, author, change, resource }) => ({
+          revision,
+          time,
+          author,
+          action: change,
+          ...(resource === null ? {} : { resource }),
+        })),
+      };
+    },
+
+    async agents({ agent }) {
+      await refresh();
+      const items = views.agents(agent);
+      if (agent !== undefined && items.length === 0) {
+        throw new ControllerError('not_found', `no agent named ${agent} has been heard of`);
+      }
+      return { items };
+    },
+
+    endpoints: async ({ service }) => ({ items: views.endpoints(service) }),
+
+    async services({ service }) {
+      await refresh();
+      const items = views.services(service);
+      if (service !== undefined && items.length === 0) {
+        throw new ControllerError('not_found', `service ${service} is not known`);
+      }
+      return { items };
+    },
+
+    programmed: async ({ snapshots }) => ({
+      items: snapshots.map(({ service, revision }) => ({ service, ...views.applied(service, revision) })),
+    }),
+
+    snapshot: async ({ service }) => ({
+      snapshot: await publisher.document('snapshot', service),
+      endpoints: await publisher.document('endpoints', service),
+    }),
+
+    async check() {
+      await refresh();
+      return { checks: await checkMesh(options) };
+    },
+  } satisfies Handlers);
+}
+
+/** @returns warnings. @throws ControllerError `invalid` if resources contradict each other, or what is stored */
+function checked({ changes }: ChangeSet, policy: Policy, knownServices: ReadonlySet<string>): string[] {
+  const changed = changes.flatMap(({ after }) => (after === undefined ? [] : [after]));
+  if (changed.length === 0) return [];
+  const { faults, warnings } = checkReferences(changed, policy.resources.plain(), knownServices);
+  if (faults.length > 0) {
+    const said = faults.map(({ resource, path, found, expected }): ApiFault => {
+      const at = changes.find(({ after }) => after === resource)?.at ?? 0;
+      return { resource: at, path, found, expected };
+    });
+    throw new ControllerError('invalid', faultCount(said), said);
+  }
+  return warnings.map(({ resource, path, message }) => {
+    const { kind, metadata } = resource;
+    return `${kind} ${metadata.namespace}/${metadata.name}: ${fieldName(path)}: ${message}`;
+  });
+}
+
+function changesOf({ changes, unchanged }: ChangeSet, policy: Policy): Change[] {
+  const made = changes.map(({ key, before, after }): Change => {
+    const action = after === undefined ? 'deleted' : before === undefined ? 'created' : 'configured';
+    return {
+      ...parseResourceKey(key)!,
+      action,
+      ...(before === undefined ? {} : { before: before.resource }),
+      ...(after === undefined ? {} : { after }),
+    };
+  });
+  const same = unchanged.map((key): Change => {
+    const { resource, revision } = policy.resources.get(key)!;
+    return { ...parseResourceKey(key)!, action: 'unchanged', revision, before: resource, after: resource };
+  });
+  return [...made, ...same];
+}
+
+async function revisionOf(store: Store<Resource>, name: ResourceName, to: number): Promise<Resource> {
+  const entries = await store.history(keyOfName(name));
+  const entry = entries.find(({ revision }) => revision === to);
+  if (entry === undefined) {
+    const known = entries.map(({ revision }) => revision).join(', ');
+    const have = known === '' ? 'it has no history' : `there are ${known}`;
+    throw new ControllerError('not_found', `${textOf(name)} has no revision ${to}: ${have}`);
+  }
+  if (entry.resource === null) {
+    throw new ControllerError(
+      'invalid',
+      `${textOf(name)} was deleted at revision ${to}: to delete it again, use delete`,
+    );
+  }
+  // A key of the store is what is asked for, whatever a value under it says.
+  if (resourceKey(entry.resource) !== keyOf(name)) {
+    throw new ControllerError('invalid', `revision ${to} of ${textOf(name)} cannot be read`);
+  }
+  return entry.resource;
+}
+
+function keyOfName(name: ResourceName): string {
+  const key = keyOf(name);
+  if (parseResourceKey(key) === undefined)
+    throw new ControllerError('not_found', `there is no ${textOf(name)}`);
+  return key;
+}
+
+function textOf({ kind, namespace, name }: ResourceName): string {
+  return `${kind} ${namespace}/${name}`;
+}
+
+function notLeading(): ControllerError {
+  return new ControllerError(
+    'not_leading',
+    'this controller does not lead now: ask again, the leader answers on the bus',
+  );
+}
+
+function unknownOutcome(cause: unknown, failed: (error: unknown) => void): ControllerError {
+  failed(cause);
+  const message =
+    'the store did not answer, or another controller leads; whether the change was made is not known: look, and try again';
+  return new ControllerError('unavailable', message, undefined, { cause });
+}

@@ -1,0 +1,68 @@
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import test from 'ava';
+import { TIMING } from '../../src/controller/limits.ts';
+import { createRoot } from '../../src/protocol/root.ts';
+import { freePort } from '../kit/free-port.ts';
+import { until } from '../kit/mesh.ts';
+import { startNats } from '../kit/nats-server.ts';
+import { tempFolder } from '../kit/temp-folder.ts';
+import { startWeft } from '../kit/weft-process.ts';
+
+async function prepare(t: Parameters<typeof tempFolder>[0]) {
+  const root = join(await tempFolder(t), 'root.nk');
+  await writeFile(root, createRoot().seed, { mode: 0o600 });
+  const port = await freePort();
+  const args = (nats: string, admin = port) => [
+    'controller',
+    '--mesh',
+    'shop',
+    '--nats',
+    nats,
+    '--root',
+    root,
+    '--admin',
+    `127.0.0.1:${admin}`,
+  ];
+  const ready = async () => (await fetch(`http://127.0.0.1:${port}/readyz`)).status === 200;
+  return { args, port, ready };
+}
+
+test('controller waits for NATS, leads, and ends with exit code 0', async (t) => {
+  const { args, ready } = await prepare(t);
+  const natsPort = await freePort();
+  const weft = startWeft(t, args(`nats://127.0.0.1:${natsPort}`));
+  await weft.line(/NATS cannot be reached; trying again/);
+  const nats = await startNats({ port: natsPort });
+  t.teardown(() => nats.stop());
+  await until(ready, 'it is ready');
+  weft.child.kill('SIGTERM');
+  t.is(await weft.exited, 0);
+});
+
+test('when one controller is killed, the other one leads within 5 s', async (t) => {
+  const nats = await startNats();
+  t.teardown(() => nats.stop());
+  const [one, two] = [await prepare(t), await prepare(t)];
+  const first = startWeft(t, one.args(nats.url));
+  await first.line(/"msg":"leading"/);
+  const second = startWeft(t, two.args(nats.url));
+  await until(two.ready, 'it stands by');
+  first.child.kill('SIGKILL');
+  await first.exited;
+  await second.line(/"msg":"leading"/);
+  t.true(
+    TIMING.leaseMs + 2 * TIMING.leaseRenewMs <= 5_000,
+    'a lease unchanged, seen and claimed a look later',
+  );
+});
+
+test('what is wrong with its options is said, with exit code 2', async (t) => {
+  const { args } = await prepare(t);
+  const far = startWeft(t, [...args('nats://127.0.0.1:1').slice(0, -1), '0.0.0.0:1']);
+  t.is(await far.exited, 2);
+  t.regex(far.stderr(), /--admin: found "0\.0\.0\.0:1", expected a loopback address/);
+  const rootless = startWeft(t, ['controller', '--mesh', 'shop'], { cwd: await tempFolder(t) });
+  t.is(await rootless.exited, 2);
+  t.regex(rootless.stderr(), /no mesh root/);
+});

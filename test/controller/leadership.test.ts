@@ -1,0 +1,186 @@
+import { jetstream } from '@nats-io/jetstream';
+import { Kvm } from '@nats-io/kv';
+import test from 'ava';
+import { openBuckets } from '../../src/controller/buckets.ts';
+import type { Resource } from '../../src/controller/resources/resource.ts';
+import { createStore } from '../../src/controller/store.ts';
+import { policyBucket, stateBucket } from '../../src/protocol/subjects.ts';
+import { until } from '../kit/mesh.ts';
+import { startNatsCluster } from '../kit/nats-server.ts';
+import { MESH, route, startControlPlane } from './control-plane.ts';
+
+const BY = { author: 'ada@desk', nonce: '00', untilMs: 0, nowMs: 0 };
+const payloadBytesMax = () => 1024 * 1024;
+
+function resource(name: string): Resource {
+  const value = route(name, 'orders.default', 'a') as Resource;
+  return { ...value, metadata: { ...value.metadata, creationTimestamp: '2026-01-01T00:00:00.000Z' } };
+}
+
+function creation(name: string) {
+  const key = `httproute.default.${name}`;
+  const record = { resource: resource(name), author: 'ada@desk', time: '', change: 'created' as const };
+  return { key, expected: 0, record };
+}
+
+test('of two controllers one leads; when its process is gone, the other takes over', async (t) => {
+  const plane = await startControlPlane(t);
+  const one = await plane.add();
+  const two = await plane.add();
+  await until(() => one.controller.leading || two.controller.leading, 'one leads');
+  t.false(one.controller.leading && two.controller.leading);
+  const [leader, other] = one.controller.leading ? [one, two] : [two, one];
+  await until(() => other.controller.ready, 'the other knows who leads');
+  await plane.done('apply', { resources: [route('orders', 'orders.default', 'a')] });
+  // Nothing is released: as if it had been killed.
+  await leader.connection.close();
+  t.false(leader.controller.leading);
+  await until(() => other.controller.leading, 'the other leads');
+  await plane.done('apply', { resources: [route('orders-2', 'orders.default', 'a', '/2')] });
+  t.is((await plane.done('get', {})).items.length, 2);
+});
+
+test('a controller that stops hands over at once, without waiting for its lease', async (t) => {
+  const plane = await startControlPlane(t);
+  const { controller: one } = await plane.add({ leaseMs: 60_000, leaseTrustMs: 50_000 });
+  await until(() => one.leading, 'it leads');
+  const { controller: two } = await plane.add({ leaseMs: 60_000, leaseTrustMs: 50_000 });
+  await one.stop();
+  await until(() => two.leading, 'the other leads');
+  t.is(one.state, 'stopped');
+});
+
+test('any controller answers what changes nothing, with what the leader has written', async (t) => {
+  const plane = await startControlPlane(t);
+  const { controller: one } = await plane.add();
+  await until(() => one.leading, 'it leads');
+  const { controller: two } = await plane.add();
+  await until(() => two.ready, 'the other stands by');
+  await plane.done('apply', { resources: [route('orders', 'orders.default', 'a')] });
+  const answer = await two.api.answer('get', '');
+  t.is(answer.ok ? (answer.response as { items: unknown[] }).items.length : answer.error.message, 1);
+  const refused = await two.api.answer(
+    'apply',
+    plane.sign('apply', { resources: [route('b', 'b.default', 'a')] }),
+  );
+  t.is(refused.ok ? '' : refused.error.code, 'not_leading');
+});
+
+test('without NATS a controller does not lead, and leads again when NATS is back', async (t) => {
+  const plane = await startControlPlane(t);
+  const { controller } = await plane.add();
+  await until(() => controller.leading, 'it leads');
+  await plane.done('apply', { resources: [route('orders', 'orders.default', 'a')] });
+  await plane.nats.kill();
+  await until(() => !controller.leading && !controller.ready, 'it notices');
+  await plane.nats.restart();
+  await until(() => controller.leading, 'it leads again');
+  t.is((await until(async () => await plane.done('get', {}), 'it answers')).items.length, 1);
+});
+
+test('buckets that are lost while a controller runs are made anew, and it leads again', async (t) => {
+  const plane = await startControlPlane(t);
+  const { controller } = await plane.add();
+  await until(() => controller.leading, 'it leads');
+  plane.agent('app-1', ['orders.default']).keepBeating();
+  await until(() => plane.endpoints('orders.default'), 'it publishes');
+  const { policy, config, state } = await openBuckets(plane.client, MESH);
+  for (const bucket of [policy, config, state]) await bucket.destroy();
+  await until(() => !controller.leading, 'it notices');
+  await until(() => controller.leading, 'it leads again');
+  t.is((await until(() => plane.endpoints('orders.default'), 'it publishes again')).endpoints.length, 1);
+  await plane.done('apply', { resources: [route('orders', 'orders.default', 'a')] });
+});
+
+test('a leader that was overtaken writes nothing any more', async (t) => {
+  const { client } = await startControlPlane(t);
+  const buckets = await openBuckets(client, MESH);
+  const stale = createStore<Resource>({ ...buckets, payloadBytesMax });
+  const next = createStore<Resource>({ ...buckets, payloadBytesMax });
+  await stale.takeOver();
+  await next.takeOver();
+  await t.throwsAsync(stale.apply([creation('late')], BY), { message: /wrong last sequence/ });
+  await next.apply([creation('mine')], BY);
+  t.deepEqual([...(await next.list(() => {})).keys()], ['httproute.default.mine']);
+});
+
+test('a write that does not know the last revision fails', async (t) => {
+  const { client } = await startControlPlane(t);
+  const buckets = await openBuckets(client, MESH);
+  const store = createStore<Resource>({ ...buckets, payloadBytesMax });
+  await store.takeOver();
+  await store.apply([creation('orders')], BY);
+  await t.throwsAsync(store.apply([creation('orders')], BY), { message: /wrong last sequence/ });
+});
+
+test('a change set that was cut off in the middle is completed by the next leader', async (t) => {
+  const plane = await startControlPlane(t);
+  const buckets = await openBuckets(plane.client, MESH);
+  let writes = 0;
+  const dying: typeof buckets.policy = Object.create(buckets.policy, {
+    put: {
+      value: (...args: Parameters<typeof buckets.policy.put>) => {
+        writes += 1;
+        return writes > 1 ? Promise.reject(new Error('killed')) : buckets.policy.put(...args);
+      },
+    },
+  });
+  const store = createStore<Resource>({ policy: dying, state: buckets.state, payloadBytesMax });
+  await store.takeOver();
+  await t.throwsAsync(store.apply([creation('one'), creation('two'), creation('three')], BY), {
+    message: 'killed',
+  });
+  const { controller } = await plane.add();
+  await until(() => controller.leading, 'it leads');
+  const { items } = await plane.done('get', {});
+  t.deepEqual(
+    items.map(({ metadata }) => metadata.name),
+    ['one', 'three', 'two'],
+  );
+  await until(
+    async () => (await plane.snapshot('orders.default'))?.producer.rules.length === 3,
+    'and published',
+  );
+  const { entries } = await plane.done('history', { kind: 'HTTPRoute', namespace: 'default', name: 'one' });
+  t.is(entries.length, 1, 'what was written already is not written again');
+});
+
+test('a change set too large for one message is refused before anything is written', async (t) => {
+  const { client } = await startControlPlane(t);
+  const buckets = await openBuckets(client, MESH);
+  const store = createStore<Resource>({ ...buckets, payloadBytesMax: () => 30_000 });
+  await store.takeOver();
+  const many = Array.from({ length: 20 }, (_, at) => creation(`route-${at}`));
+  await t.throwsAsync(store.apply(many, BY), { message: /apply it in parts/ });
+  await store.apply([creation('small')], BY);
+  t.is((await store.list(() => {})).size, 1);
+});
+
+test('the buckets are made with history, direct reads and republishing', async (t) => {
+  const { client } = await startControlPlane(t);
+  const kvm = new Kvm(jetstream(client));
+  // One that somebody has made by hand is brought into shape.
+  await kvm.create(`weft-${MESH}-config`, { history: 1 });
+  const { config } = await openBuckets(client, MESH);
+  t.deepEqual((await config.status()).republish, {
+    src: `$KV.weft-${MESH}-config.>`,
+    dest: `weft.${MESH}.cfg.>`,
+  });
+  t.is((await (await kvm.open(policyBucket(MESH))).status()).history, 64);
+  t.is((await (await kvm.open(stateBucket(MESH))).status()).history, 1);
+});
+
+test('in a cluster of three the buckets have three replicas, and check is content', async (t) => {
+  const servers = await startNatsCluster();
+  const plane = await startControlPlane(t, servers);
+  const { controller } = await until(() => plane.add({ leaseMs: 3_000, leaseTrustMs: 2_500 }), 'it starts');
+  await until(() => controller.leading, 'it leads');
+  await plane.done('apply', { resources: [route('orders', 'orders.default', 'a')] });
+  const buckets = await until(async () => {
+    const { checks } = await plane.done('check', {});
+    const found = checks.filter(({ name }) => name.startsWith('JetStream bucket'));
+    return found.every(({ result }) => result === 'ok') ? found : undefined;
+  }, 'all replicas are there');
+  t.is(buckets.length, 3);
+  for (const { message } of buckets) t.regex(message, /^3 replicas/);
+});
