@@ -1,8 +1,9 @@
 import type { Processes } from './processes.ts';
 import { startHaproxyPair, startNginxPair } from './proxy-pairs.ts';
+import { publishThousandRoutes } from './thousand-routes.ts';
 import { startWeftPair } from './weft-pair.ts';
 
-export const PATH_NAMES = ['direct', 'nginx', 'haproxy', 'weft'] as const;
+export const PATH_NAMES = ['direct', 'nginx', 'haproxy', 'weft', 'weft-routes'] as const;
 export type PathName = (typeof PATH_NAMES)[number];
 
 /** One way from the load generator to the backend. */
@@ -25,6 +26,10 @@ export async function startPath(name: PathName, processes: Processes, backendPor
       return { name, ...(await startHaproxyPair(processes, backendPort)) };
     case 'weft': {
       const pair = await startWeftPair(processes, { orders: backendPort });
+      return { name, port: pair.port, pids: pair.pids };
+    }
+    case 'weft-routes': {
+      const pair = await startWeftPair(processes, { orders: backendPort }, undefined, publishThousandRoutes);
       return { name, port: pair.port, pids: pair.pids };
     }
   }

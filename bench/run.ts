@@ -18,7 +18,7 @@ import { missingTools } from './tools.ts';
  */
 const HELP = `npm run bench -- [options]
   --quick          a minute instead of ten
-  --paths LIST     of ${PATH_NAMES.join(',')} (default: all)
+  --paths LIST     of ${PATH_NAMES.join(',')} (default: all but weft-routes)
   --parts LIST     of closed,open,bodies (default: all)
   --name NAME      results go to bench/results/NAME.json (default: latest)
   --profile        instead of all that: CPU profile of both agents under load
@@ -37,7 +37,7 @@ function readOptions() {
       quick: { type: 'boolean', default: false },
       profile: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
-      paths: { type: 'string', default: PATH_NAMES.join() },
+      paths: { type: 'string', default: PATH_NAMES.filter((name) => name !== 'weft-routes').join() },
       parts: { type: 'string', default: PARTS.join() },
       name: { type: 'string', default: 'latest' },
     },

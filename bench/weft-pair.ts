@@ -30,11 +30,13 @@ export interface WeftPair {
  * Starts a nats-server (with JetStream, as `weft up` would) and two agents; resolves when both are ready.
  * @param services port of the local application of each service that the back agent serves
  * @param nodeArgs arguments of node itself, by agent; for profiles
+ * @param publish what is in the config bucket before the agents start
  */
 export async function startWeftPair(
   processes: Processes,
   services: Readonly<Record<string, number>>,
   nodeArgs: (agent: string) => readonly string[] = () => [],
+  publish?: (url: string, mesh: string, rootFile: string) => Promise<void>,
 ): Promise<WeftPair> {
   const folder = join(processes.folder, `weft-${await freePort()}`);
   await mkdir(folder);
@@ -42,6 +44,7 @@ export async function startWeftPair(
   const binary = await findNatsServer(process.env.PATH ?? '');
   const bus = await startNatsServer({ binary, port: 0, storeDir: join(folder, 'nats') });
   processes.onEnd(() => bus.stop());
+  await publish?.(bus.url, MESH, join(folder, 'root.nk'));
 
   const port = await freePort();
   const startAgent = async (host: string, workloads: readonly object[]) => {
