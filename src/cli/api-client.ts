@@ -123,7 +123,7 @@ export function createApiClient(connection: NatsConnection, context: MeshContext
         try {
           answer = await once(verb, request);
         } catch (error) {
-          if (!isNoResponders(error)) throw unanswered(error, verb, context);
+          if (!isNoResponders(error)) throw unanswered(error, verb, context, connection.isClosed());
         }
         if (answer?.ok === true) return answer.response;
         if (answer !== undefined && answer.error.code !== 'not_leading') throw new ApiRefusal(answer.error);
@@ -141,21 +141,21 @@ function isNoResponders(error: unknown): boolean {
   return error instanceof NoRespondersError || (error instanceof RequestError && error.isNoResponders());
 }
 
-function unanswered(error: unknown, verb: Verb, { mesh }: MeshContext): unknown {
-  if (
-    error instanceof TimeoutError ||
-    (error instanceof RequestError && error.cause instanceof TimeoutError)
-  ) {
-    return new UnreachableError(
-      `the controller of the mesh ${mesh} did not answer within ${ANSWER_MS / 1000} s`,
-      CHANGING_VERBS.has(verb)
-        ? 'whether the change was made is not known; `weft history` tells'
-        : 'try again, and look at its log',
-    );
+function unanswered(error: unknown, verb: Verb, { mesh, servers }: MeshContext, closed: boolean): unknown {
+  const cause = error instanceof RequestError && error.cause !== undefined ? error.cause : error;
+  const next = CHANGING_VERBS.has(verb)
+    ? 'whether the change was made is not known; `weft history` tells'
+    : 'try again, and look at its log';
+  if (cause instanceof TimeoutError) {
+    const what = `the controller of the mesh ${mesh} did not answer within ${ANSWER_MS / 1000} s`;
+    return new UnreachableError(what, next, { cause });
   }
-  if (error instanceof PermissionViolationError) {
-    const what = `NATS does not let this user call the controller (${error.message})`;
-    return new UnreachableError(what, 'give credentials that may with --creds');
+  if (closed) {
+    return new UnreachableError(`the connection to NATS at ${servers.join(', ')} broke`, next, { cause });
+  }
+  if (cause instanceof PermissionViolationError) {
+    const what = `NATS does not let this user call the controller (${cause.message})`;
+    return new UnreachableError(what, 'give credentials that may with --creds', { cause });
   }
   return error;
 }

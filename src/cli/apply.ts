@@ -27,7 +27,7 @@ export async function apply(options: ApplyOptions): Promise<number> {
   }).catch((error: unknown) => {
     // What is wrong in the files is told whether or not there is a controller to find more.
     if (error instanceof ConfigError || manifests.faults.length === 0) throw error;
-    throw faultsError(manifests.resources, manifests.faults);
+    throw faultsError(manifests, manifests.faults);
   });
 }
 
@@ -37,19 +37,20 @@ export async function apply(options: ApplyOptions): Promise<number> {
  * @throws ConfigError with every fault at its place
  */
 export async function applyManifests<Result>(
-  { resources, faults }: Manifests,
+  manifests: Manifests,
   dryRun: boolean,
   send: (request: { resources: readonly unknown[]; dryRun: boolean }) => Promise<Result>,
 ): Promise<Result> {
+  const { resources, faults } = manifests;
   const request = { resources: resources.map(({ resource }) => resource), dryRun };
   if (faults.length === 0) {
     return send(request).catch((error: unknown) => {
       const placed = error instanceof ApiRefusal ? placedFaults(resources, error.faults) : [];
-      throw placed.length === 0 ? error : faultsError(resources, placed);
+      throw placed.length === 0 ? error : faultsError(manifests, placed);
     });
   }
   const more: unknown =
     resources.length === 0 ? undefined : await send({ ...request, dryRun: true }).catch((error) => error);
   const placed = more instanceof ApiRefusal ? placedFaults(resources, more.faults) : [];
-  throw faultsError(resources, [...faults, ...placed]);
+  throw faultsError(manifests, [...faults, ...placed]);
 }

@@ -33,8 +33,9 @@ export async function deleteResources(words: readonly string[], options: DeleteO
 
 async function namesIn(files: readonly string[]): Promise<ResourceName[]> {
   if (files.length === 0) return [];
-  const { resources, faults } = await readManifests(files);
-  if (faults.length > 0) throw faultsError(resources, faults);
+  const manifests = await readManifests(files);
+  const { resources, faults } = manifests;
+  if (faults.length > 0) throw faultsError(manifests, faults);
   return resources.map(({ resource }) => ({
     kind: resource.kind,
     namespace: resource.metadata.namespace,

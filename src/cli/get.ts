@@ -17,14 +17,17 @@ export interface GetOptions extends ContextOptions, NamespaceOptions {
 
 /** What can be listed beside kinds of resources. */
 export const VIEWS: readonly string[] = ['services', 'endpoints', 'agents', 'all'];
+/** What they may be called; `service` is a kind. */
+const VIEW_WORDS: readonly string[] = [...VIEWS, 'endpoint', 'agent'];
 
 /**
  * `weft get`: resources, or what the controller sees of the mesh. JSON and YAML of resources can be applied again.
  */
 export async function get(words: readonly string[], options: GetOptions): Promise<number> {
   const [word = '', name] = words.length === 1 ? splitTarget(words[0]!) : words;
+  const lower = word.toLowerCase();
+  const isView = VIEW_WORDS.includes(lower);
   const kind = kindOf(word);
-  const isView = VIEWS.includes(word.toLowerCase()) || word.toLowerCase() === 'endpoint' || word === 'agent';
   if (!isView && kind === undefined) throw unknownKind(word, VIEWS);
   if (!isView && name !== undefined) {
     const target = targetOf(words, options);
@@ -36,7 +39,7 @@ export async function get(words: readonly string[], options: GetOptions): Promis
   }
   const namespace = options.allNamespaces === true ? undefined : namespaceOf(options);
   return withApi(options, async (api) => {
-    switch (word.toLowerCase()) {
+    switch (lower) {
       case 'services':
         return services(api, name, namespace, options);
       case 'endpoint':
@@ -62,7 +65,7 @@ async function resources(
     ...(namespace === undefined ? {} : { namespace }),
   };
   const { items } = await api.call('get', request);
-  if (items.length === 0) noteNone(kind ?? 'resources', namespace);
+  if (items.length === 0) noteNone(kind === undefined ? 'resources' : `resources of kind ${kind}`, namespace);
   const list = { apiVersion: 'v1', kind: 'List', items };
   print(output, list, () => (items.length === 0 ? '' : resourcesTable(items, namespace === undefined)));
   return EXIT.done;

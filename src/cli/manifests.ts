@@ -9,8 +9,12 @@ import { UsageError } from './exit.ts';
 import { printable } from './printable.ts';
 
 const MANIFEST = /\.(?:ya?ml|json)$/;
+/** What faults call it. */
+const STDIN = 'stdin';
 
 export interface Manifests {
+  /** In the order in which they were read. */
+  readonly files: readonly string[];
   readonly resources: readonly ReadResource[];
   /** What is wrong already; the others can be checked all the same. */
   readonly faults: readonly ConfigFault[];
@@ -21,17 +25,19 @@ export interface Manifests {
  * @throws UsageError if one cannot be read, or there is nothing in all of them
  */
 export async function readManifests(paths: readonly string[]): Promise<Manifests> {
+  const files = (await Promise.all(paths.map(filesOf))).flat();
   const resources: ReadResource[] = [];
   const faults: ConfigFault[] = [];
-  for (const path of (await Promise.all(paths.map(filesOf))).flat()) {
-    const read = path === '-' ? readResources(await text(process.stdin), 'stdin') : await readFrom(path);
+  for (const path of files) {
+    const file = path === '-' ? STDIN : path;
+    const read = readResources(path === '-' ? await text(process.stdin) : await contentOf(path), file);
     resources.push(...read.resources);
     faults.push(...read.faults);
   }
   if (resources.length === 0 && faults.length === 0) {
     throw new UsageError(`there are no resources in ${paths.map(printable).join(', ')}`);
   }
-  return { resources, faults };
+  return { files: files.map((path) => (path === '-' ? STDIN : path)), resources, faults };
 }
 
 /** The faults that the controller has found, at their places in the files. */
@@ -46,12 +52,8 @@ export function placedFaults(
 }
 
 /** All that is wrong, file after file. */
-export function faultsError(resources: readonly ReadResource[], faults: readonly ConfigFault[]): ConfigError {
-  const order = new Map<string, number>();
-  for (const file of [...resources.map((one) => one.place([]).file), ...faults.map((fault) => fault.file)]) {
-    if (!order.has(file)) order.set(file, order.size);
-  }
-  return new ConfigError(faults.toSorted((a, b) => order.get(a.file)! - order.get(b.file)!));
+export function faultsError({ files }: Manifests, faults: readonly ConfigFault[]): ConfigError {
+  return new ConfigError(faults.toSorted((a, b) => files.indexOf(a.file) - files.indexOf(b.file)));
 }
 
 async function filesOf(path: string): Promise<string[]> {
@@ -65,10 +67,9 @@ async function filesOf(path: string): Promise<string[]> {
     .map((name) => join(path, name));
 }
 
-async function readFrom(path: string): Promise<Manifests> {
-  const content = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
+async function contentOf(path: string): Promise<string> {
+  return readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
     const why = error.code === 'ENOENT' ? 'there is no such file' : error.code;
     throw new UsageError(`cannot read ${printable(path)}: ${why}`);
   });
-  return readResources(content, path);
 }

@@ -13,7 +13,7 @@ import { faultsError, type Manifests, readManifests } from './manifests.ts';
 export async function readPolicies(paths: readonly string[]): Promise<Manifests | undefined> {
   if (paths.length === 0) return undefined;
   const manifests = await readManifests(paths);
-  if (manifests.faults.length > 0) throw faultsError(manifests.resources, manifests.faults);
+  if (manifests.faults.length > 0) throw faultsError(manifests, manifests.faults);
   return manifests;
 }
 

@@ -14,7 +14,8 @@ export function addOperatorCommands(weft: Command, finish: (code: number) => voi
   addChanges(weft, finish);
   weft.commandsGroup('Look at the mesh:');
   addLooks(weft, finish);
-  weft.commandsGroup('Help:');
+  weft.commandsGroup('The command itself:').helpCommand('help [command]', 'what a command does');
+  addCompletion(weft, finish);
 }
 
 function addChanges(weft: Command, finish: (code: number) => void): void {
@@ -131,7 +132,9 @@ function addLooks(weft: Command, finish: (code: number) => void): void {
     ['weft check'],
     { prints: true },
   ).action(async (options) => finish(await (await import('./check.ts')).check(options)));
+}
 
+function addCompletion(weft: Command, finish: (code: number) => void): void {
   weft
     .command('completion')
     .description('completion for a shell, as a script for it')
@@ -149,7 +152,9 @@ Exit codes: 0 done, 2 usage`,
 }
 
 interface Traits {
+  /** It has `--wait`. */
   readonly waits?: boolean;
+  /** It has `-o`. */
   readonly prints?: boolean;
 }
 

@@ -11,12 +11,20 @@ export function print(format: OutputFormat, data: unknown, table: () => string):
 }
 
 export function dataText(format: 'json' | 'yaml', data: unknown): string {
-  return format === 'json' ? `${JSON.stringify(data, null, 2)}\n` : yamlText(data);
+  return format === 'json' ? withoutControls(`${JSON.stringify(data, null, 2)}\n`) : yamlText(data);
 }
 
-/** YAML as people write it: no anchors, no folded lines, and in quotes what readers of YAML 1.1 take for something else. */
+/**
+ * YAML as people write it: no anchors, no folded lines, and in quotes what readers of YAML 1.1 take for something else.
+ */
 export function yamlText(data: unknown): string {
-  return stringify(data, { aliasDuplicateObjects: false, compat: 'yaml-1.1', lineWidth: 0 });
+  const options = { aliasDuplicateObjects: false, compat: 'yaml-1.1', lineWidth: 0 } as const;
+  return withoutControls(stringify(data, options));
+}
+
+/** Both writers escape the first 32 characters, and leave those behind ASCII, which terminals obey too, in double quotes. */
+function withoutControls(text: string): string {
+  return text.replace(/[\x7f-\x9f]/g, (one) => `\\u00${one.charCodeAt(0).toString(16)}`);
 }
 
 /** A line for people beside the data, so that stdout holds nothing else. */

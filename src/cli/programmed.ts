@@ -7,6 +7,11 @@ import { note } from './output.ts';
 import { printable } from './printable.ts';
 
 const POLL_MS = 100;
+/**
+ * A service that nobody held has got its first snapshot: agents that use it have nothing to report before they have
+ * applied it, and say so with their next heartbeat, which comes each second.
+ */
+const SETTLE_MS = 1_500;
 
 export interface WaitOptions {
   readonly wait?: boolean;
@@ -33,20 +38,26 @@ export async function untilProgrammed(
 ): Promise<number> {
   if (snapshots.length === 0) return EXIT.done;
   const said = new Map<string, string>();
-  const untilMs = performance.now() + timeoutMs;
+  const say = (service: string, text: string) => {
+    if (said.get(service) !== text) note(`${printable(service)}: ${text}`);
+    said.set(service, text);
+  };
+  const startedMs = performance.now();
+  let settledMs: number | undefined;
   for (;;) {
     const { items } = await api.call('programmed', { snapshots });
-    for (const { service, applied, of } of items) {
-      const text = of === 0 ? 'no agent holds it' : `${applied} of ${of} agents`;
-      if (said.get(service) !== text) note(`${printable(service)}: ${text}`);
-      said.set(service, text);
+    for (const { service, applied, of } of items) if (of > 0) say(service, `${applied} of ${of} agents`);
+    settledMs ??= items.some(({ of }) => of === 0) ? startedMs + SETTLE_MS : startedMs;
+    const nowMs = performance.now();
+    const overdue = nowMs - startedMs >= timeoutMs;
+    const pending = items.filter(({ applied, of }) => applied < of).map(({ service }) => printable(service));
+    if (pending.length === 0 && (nowMs >= settledMs || overdue)) {
+      for (const { service, of } of items) if (of === 0) say(service, 'no agent holds it');
+      return EXIT.done;
     }
-    const pending = items.filter(({ applied, of }) => applied < of);
-    if (pending.length === 0) return EXIT.done;
-    if (performance.now() >= untilMs) {
-      const services = pending.map(({ service }) => printable(service)).join(', ');
+    if (overdue) {
       note(
-        `weft: not applied everywhere within the time: ${services}. The change holds all the same; ` +
+        `weft: not applied everywhere within the time: ${pending.join(', ')}. The change holds all the same; ` +
           '`weft get agents` shows who is behind',
       );
       return EXIT.refused;

@@ -11,12 +11,16 @@ export interface ConfigFault {
   readonly expected: string;
 }
 
-/** Everything that is wrong in a configuration, at once and in the order of the file. */
+/** Everything that is wrong in a configuration, at once and in the order of the file; of several, file after file. */
 export class ConfigError extends Error {
   readonly faults: readonly ConfigFault[];
 
   constructor(faults: readonly ConfigFault[]) {
-    const sorted = faults.toSorted((a, b) => a.line - b.line || a.column - b.column);
+    const files = [...new Set(faults.map(({ file }) => file))];
+    const place = new Map(files.map((file, at) => [file, at]));
+    const sorted = faults.toSorted(
+      (a, b) => place.get(a.file)! - place.get(b.file)! || a.line - b.line || a.column - b.column,
+    );
     super(sorted.map(faultLine).join('\n'));
     this.name = 'ConfigError';
     this.faults = sorted;

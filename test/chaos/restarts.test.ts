@@ -1,0 +1,120 @@
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import test, { type ExecutionContext } from 'ava';
+import { freePort } from '../kit/free-port.ts';
+import { ask, MESH, quiet, startApplication, startMesh, type TestMesh, until } from '../kit/mesh.ts';
+import { tempFolder } from '../kit/temp-folder.ts';
+import { startWeft } from '../kit/weft-process.ts';
+
+type Part = 'controller' | 'nats';
+
+const ORDERS: readonly (readonly [Part[], Part[]])[] = [
+  [['controller'], ['controller']],
+  [['nats'], ['nats']],
+  [
+    ['controller', 'nats'],
+    ['nats', 'controller'],
+  ],
+  [
+    ['controller', 'nats'],
+    ['controller', 'nats'],
+  ],
+  [
+    ['nats', 'controller'],
+    ['controller', 'nats'],
+  ],
+  [
+    ['nats', 'controller'],
+    ['nats', 'controller'],
+  ],
+];
+
+/** A controller as a process that can be killed and started again. */
+async function controllerOf(t: ExecutionContext, mesh: TestMesh) {
+  const root = join(await tempFolder(t), 'root.nk');
+  await writeFile(root, mesh.seed, { mode: 0o600 });
+  const target = ['--nats', mesh.nats.url, '--mesh', MESH, '--root', root];
+  const start = async () =>
+    startWeft(t, ['controller', ...target, '--admin', `127.0.0.1:${await freePort()}`]);
+  let running = await start();
+  return {
+    root,
+    async kill() {
+      running.child.kill('SIGKILL');
+      await running.exited;
+    },
+    async restart() {
+      running = await start();
+    },
+    /** Exit code of `weft check`. */
+    check: () => startWeft(t, ['check', ...target]).exited,
+    apply: (file: string) => startWeft(t, ['apply', '-f', file, ...target]).exited,
+  };
+}
+
+test('controller and NATS may be killed and restarted in every order: who needs neither notices nothing, and all recovers', async (t) => {
+  t.timeout(120_000);
+  const mesh = await startMesh();
+  t.teardown(mesh.stop);
+  const controller = await controllerOf(t, mesh);
+  const application = await startApplication((_, response) => response.end('ok'));
+  t.teardown(application.stop);
+  // A mesh on one host needs neither for its own requests; the other host needs NATS.
+  const both = await mesh.add('both', [
+    { service: 'checkout.default', calls: true },
+    { service: 'local.default', ports: [application.port] },
+  ]);
+  await mesh.add('far', [{ service: 'orders.default', ports: [application.port] }]);
+  const parts = {
+    controller: { kill: controller.kill, restart: controller.restart },
+    nats: { kill: mesh.nats.kill, restart: mesh.nats.restart },
+  };
+  await until(async () => (await controller.check()) === 0, 'the mesh is in order');
+
+  let stopped = false;
+  const statuses = new Map<number, number>();
+  const load = (async () => {
+    while (!stopped) {
+      const { status } = await ask(both.door, 'local');
+      statuses.set(status, (statuses.get(status) ?? 0) + 1);
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+  })();
+  for (const [killed, restarted] of ORDERS) {
+    for (const part of killed) await parts[part].kill();
+    for (const part of restarted) await parts[part].restart();
+    await until(
+      async () => (await ask(both.door, 'orders')).status === 200,
+      `${killed} are back for requests`,
+    );
+    await until(
+      async () => (await controller.check()) === 0,
+      `weft check is clean after ${killed} and ${restarted}`,
+    );
+  }
+  const route = join(await tempFolder(t), 'route.yaml');
+  await writeFile(
+    route,
+    `apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: { name: local }
+spec:
+  parentRefs: [{ group: "", kind: Service, name: local }]
+  rules:
+    - filters:
+        - type: ResponseHeaderModifier
+          responseHeaderModifier: { set: [{ name: x-route, value: applied }] }
+`,
+  );
+  t.is(await controller.apply(route), 0);
+  await until(
+    async () => (await ask(both.door, 'local')).headers['x-route'] === 'applied',
+    'the agent is at the current revision',
+  );
+  stopped = true;
+  await load;
+
+  t.deepEqual([...statuses.keys()], [200]);
+  t.true((statuses.get(200) ?? 0) > 100);
+  await until(() => quiet(both.agent), 'nothing is left');
+});

@@ -1,0 +1,63 @@
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { connect } from '@nats-io/transport-node';
+import test from 'ava';
+import { createApiClient } from '../../src/cli/api-client.ts';
+import { UnreachableError } from '../../src/cli/exit.ts';
+import { verificationKey } from '../../src/protocol/identity.ts';
+import { createRoot, readRoot } from '../../src/protocol/root.ts';
+import { signingKey } from '../../src/protocol/signed-document.ts';
+import { startNats } from '../kit/nats-server.ts';
+import { tempFolder } from '../kit/temp-folder.ts';
+
+function contextAt(url: string) {
+  const root = readRoot(createRoot().seed);
+  return {
+    mesh: 'shop',
+    servers: [url],
+    creds: undefined,
+    signingKey: async () => signingKey(root),
+    rootKey: async () => verificationKey(root.publicKey),
+  };
+}
+
+test('a user who may not call the controller is told so', async (t) => {
+  const config = join(await tempFolder(t), 'nats.conf');
+  const permissions = '{ publish: { deny: ["weft.>"] } }';
+  await writeFile(
+    config,
+    `authorization { users = [{ user: a, password: b, permissions: ${permissions} }] }`,
+  );
+  const nats = await startNats({ args: ['-c', config] });
+  t.teardown(nats.stop);
+  const connection = await connect({ servers: nats.url, user: 'a', pass: 'b', reconnect: false });
+  t.teardown(() => connection.close());
+  const error = await t.throwsAsync(createApiClient(connection, contextAt(nats.url)).call('get', {}));
+  t.true(error instanceof UnreachableError);
+  t.regex(error?.message ?? '', /does not let this user call the controller .*--creds/);
+});
+
+test('a connection that breaks during a change leaves it open whether that was made', async (t) => {
+  const nats = await startNats();
+  t.teardown(nats.stop);
+  const other = await connect({ servers: nats.url });
+  t.teardown(() => other.close());
+  other.subscribe('weft.shop.api.apply', { callback: () => void nats.kill() });
+  await other.flush();
+  const connection = await connect({ servers: nats.url, reconnect: false });
+  const api = createApiClient(connection, contextAt(nats.url));
+  const error = await t.throwsAsync(api.call('apply', { resources: [{}] }));
+  t.true(error instanceof UnreachableError);
+  t.regex(error?.message ?? '', /broke: whether the change was made is not known/);
+});
+
+test('a call that NATS would not take is refused before it is sent', async (t) => {
+  const nats = await startNats();
+  t.teardown(nats.stop);
+  const connection = await connect({ servers: nats.url });
+  t.teardown(() => connection.close());
+  const api = createApiClient(connection, contextAt(nats.url));
+  const error = await t.throwsAsync(api.call('apply', { resources: ['x'.repeat(1024 * 1024)] }));
+  t.is(error?.name, 'UsageError');
+  t.regex(error?.message ?? '', /send fewer resources at a time/);
+});

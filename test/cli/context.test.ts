@@ -1,0 +1,79 @@
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import test from 'ava';
+import { resolveContext } from '../../src/cli/context.ts';
+import { createMesh, meshFolder } from '../../src/cli/mesh-folder.ts';
+import { tempFolder } from '../kit/temp-folder.ts';
+
+test('the context file is looked for here and in the folders above', async (t) => {
+  const folder = await tempFolder(t);
+  const deep = join(folder, 'a', 'b');
+  await mkdir(deep, { recursive: true });
+  await createMesh(meshFolder(join(folder, '.weft')), 'shop', ['nats://127.0.0.1:1', 'nats://127.0.0.1:2']);
+  const context = await resolveContext({}, { cwd: deep, env: {} });
+  t.is(context.mesh, 'shop');
+  t.deepEqual(context.servers, ['nats://127.0.0.1:1', 'nats://127.0.0.1:2']);
+  t.is((await context.signingKey()).asymmetricKeyType, 'ed25519');
+  t.is((await context.rootKey()).type, 'public');
+});
+
+test('what is named goes before what is found: options, --context, WEFT_CONTEXT', async (t) => {
+  const [here, other, third] = [await tempFolder(t), await tempFolder(t), await tempFolder(t)];
+  await createMesh(meshFolder(join(here, '.weft')), 'here', ['nats://127.0.0.1:1']);
+  await createMesh(meshFolder(other), 'other', ['nats://127.0.0.1:2']);
+  await createMesh(meshFolder(third), 'third', ['nats://127.0.0.1:3']);
+  const env = { WEFT_CONTEXT: join(other, 'context.json') };
+  const context = join(third, 'context.json');
+  t.is((await resolveContext({}, { cwd: here, env })).mesh, 'other');
+  t.is((await resolveContext({ context }, { cwd: here, env })).mesh, 'third');
+  const options = { nats: 'nats://a:1, tls://b:2' };
+  t.deepEqual((await resolveContext(options, { cwd: here, env: {} })).servers, ['nats://a:1', 'tls://b:2']);
+});
+
+test('the root and the addresses of another mesh are not taken for those of --mesh', async (t) => {
+  const folder = await tempFolder(t);
+  await createMesh(meshFolder(join(folder, '.weft')), 'shop', ['nats://127.0.0.1:1']);
+  const at = { cwd: folder, env: {} };
+  await t.throwsAsync(resolveContext({ mesh: 'other' }, at), { message: /which mesh\?.*give --nats URL/ });
+  const other = await resolveContext({ mesh: 'other', nats: 'nats://a:1' }, at);
+  await t.throwsAsync(other.signingKey(), { message: /no root of the mesh other at hand.*--root/ });
+  await t.throwsAsync(other.rootKey(), { message: /no root of the mesh other at hand/ });
+  const root = join(folder, '.weft', 'root.nk');
+  const rooted = await resolveContext({ mesh: 'other', nats: 'nats://a:1', root }, at);
+  t.is((await rooted.rootKey()).type, 'public');
+});
+
+test('without any of it, it is said what to do', async (t) => {
+  const at = { cwd: await tempFolder(t), env: {} };
+  const error = await t.throwsAsync(resolveContext({}, at));
+  t.is(error?.name, 'UsageError');
+  t.regex(
+    error?.message ?? '',
+    /no \.weft\/context\.json in .*--context or WEFT_CONTEXT.*--mesh NAME and --nats URL/,
+  );
+});
+
+test('a context file that is none, and options that are wrong, are named', async (t) => {
+  const folder = await tempFolder(t);
+  const at = { cwd: folder, env: {} };
+  const context = join(folder, 'context.json');
+  await t.throwsAsync(resolveContext({ context }, at), { message: /cannot read the context file .*ENOENT/ });
+  for (const [text, message] of [
+    ['{', /is not JSON/],
+    ['null', /expected mesh, nats/],
+    ['{"mesh":"a","nats":[],"rootPublicKey":"A"}', /expected mesh, nats/],
+  ] as const) {
+    await writeFile(context, text);
+    await t.throwsAsync(resolveContext({ context }, at), { message });
+  }
+  const options = { mesh: 'a', nats: 'nats://a:1' };
+  await t.throwsAsync(resolveContext({ ...options, mesh: 'A' }, at), {
+    message: /--mesh: expected a DNS label/,
+  });
+  await t.throwsAsync(resolveContext({ ...options, nats: 'nats://u:p@a' }, at), {
+    message: /--nats: expected/,
+  });
+  await t.throwsAsync(resolveContext({ ...options, creds: 'gone' }, at), {
+    message: /cannot read the credentials/,
+  });
+});

@@ -1,0 +1,102 @@
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { connect } from '@nats-io/transport-node';
+import type { ExecutionContext } from 'ava';
+import { createMesh, meshFolder, readRootFile } from '../../src/cli/mesh-folder.ts';
+import type { ApiVerbs, Verb } from '../../src/protocol/api.ts';
+import { type ApiCall, type ApiError, CHANGING_VERBS, openCall } from '../../src/protocol/api-call.ts';
+import { verificationKey } from '../../src/protocol/identity.ts';
+import { type Root, readRoot } from '../../src/protocol/root.ts';
+import { apiSubject } from '../../src/protocol/subjects.ts';
+import { tempFolder } from '../kit/temp-folder.ts';
+import { startWeft } from '../kit/weft-process.ts';
+
+/** What a verb is answered with: the response, an `ApiError`, or 'silence'. It may depend on the request and its turn. */
+type Answers = {
+  readonly [V in Verb]?: (request: ApiVerbs[V]['request'], turn: number) => unknown;
+};
+
+export interface FakeController {
+  readonly mesh: string;
+  /** The folder in which the commands run; it holds the context of the mesh. */
+  readonly folder: string;
+  readonly root: Root;
+  /** What was asked, in order; `call` of the signed ones. */
+  readonly asked: readonly { readonly verb: Verb; readonly request: unknown; readonly call?: ApiCall }[];
+  /** Runs a command to its end. `stdin`: what it is given there. */
+  weft(args: readonly string[], stdin?: string): Promise<Ended>;
+}
+
+export interface Ended {
+  readonly code: number | string;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+let count = 0;
+
+/** A mesh of its own on a shared NATS, whose controller gives the answers of a script. */
+export async function fakeController(
+  t: ExecutionContext,
+  url: string,
+  answers: Answers,
+): Promise<FakeController> {
+  count += 1;
+  const mesh = `shop-${count}`;
+  const folder = await tempFolder(t);
+  const { path, rootFile } = meshFolder(join(folder, '.weft'));
+  await mkdir(path);
+  const { rootPublicKey } = await createMesh(meshFolder(path), mesh, [url]);
+  const key = verificationKey(rootPublicKey);
+  const asked: { verb: Verb; request: unknown; call?: ApiCall }[] = [];
+  const connection = await connect({ servers: url });
+  t.teardown(() => connection.close());
+  for (const verb of Object.keys(answers) as Verb[]) {
+    let turn = 0;
+    connection.subscribe(apiSubject(mesh, verb), {
+      callback: (_error, message) => {
+        const signed = CHANGING_VERBS.has(verb);
+        const call = signed ? openCall(key, message.string(), mesh, verb, Date.now()) : undefined;
+        const request: unknown = call === undefined ? message.json() : call.request;
+        asked.push({ verb, request, ...(call === undefined ? {} : { call }) });
+        const answer = (answers[verb] as (request: unknown, turn: number) => unknown)(request, turn++);
+        if (answer !== 'silence') message.respond(JSON.stringify(answerOf(answer)));
+      },
+    });
+  }
+  await connection.flush();
+  const { seed } = await readRootFile(rootFile);
+
+  return {
+    mesh,
+    folder,
+    root: readRoot(seed),
+    asked,
+    async weft(args, stdin) {
+      const weft = startWeft(t, args, { cwd: folder, env: { WEFT_CONTEXT: '' } });
+      weft.child.stdin?.end(stdin);
+      const code = await weft.exited;
+      return { code, stdout: weft.stdout(), stderr: weft.stderr() };
+    },
+  };
+}
+
+function answerOf(answer: unknown): unknown {
+  const error = answer as Partial<ApiError>;
+  const isError = typeof error.code === 'string' && typeof error.message === 'string';
+  return isError ? { ok: false, error } : { ok: true, response: answer };
+}
+
+/** An HTTPRoute as text; with other lines in place of its rules. */
+export function routeYaml(
+  name: string,
+  rules = '[{ backendRefs: [{ name: orders-v1, port: 80 }] }]',
+): string {
+  return `apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: { name: ${name} }
+spec:
+  parentRefs: [{ group: "", kind: Service, name: orders }]
+  rules: ${rules}
+`;
+}
