@@ -5,6 +5,7 @@
 import type { NatsConnection } from '@nats-io/nats-core';
 import type { Logger } from 'pino';
 import { verificationKey } from '../protocol/identity.ts';
+import { LIMITS } from '../protocol/limits.ts';
 import type { Root } from '../protocol/root.ts';
 import { signingKey } from '../protocol/signed-document.ts';
 import { heartbeatsSubject } from '../protocol/subjects.ts';
@@ -66,7 +67,10 @@ export async function startController(options: ControllerOptions): Promise<Contr
   const { connection, mesh, root, id, log, now = () => performance.now(), wallMs = Date.now } = options;
   const timing = { ...TIMING, ...options.timing };
   const rootKey = verificationKey(root.publicKey);
+  const rootSigningKey = signingKey(root);
   const payloadBytesMax = () => connection.info?.max_payload ?? 1024 * 1024;
+  /** Agents take no longer documents, whatever the bus takes. */
+  const publicationBytesMax = () => Math.min(payloadBytesMax(), LIMITS.publicationBytesMax);
   const metrics = createControllerMetrics();
   const buckets = await openBuckets(connection, mesh);
 
@@ -91,20 +95,26 @@ export async function startController(options: ControllerOptions): Promise<Contr
       toKeep = true;
     },
   });
-  const store = createStore<Resource>({ ...buckets, payloadBytesMax });
+  const store = createStore<Resource>({
+    ...buckets,
+    payloadBytesMax,
+    mesh,
+    signingKey: rootSigningKey,
+    rootKey,
+  });
   const policy = createPolicy({
     store,
     mesh,
     knownServices: fleet.services,
-    payloadBytesMax,
+    payloadBytesMax: publicationBytesMax,
     unreadable: (key) => log.error({ key }, 'a resource in the store cannot be read; it has no effect'),
   });
   const publisher = createPublisher({
     bucket: buckets.config,
     mesh,
-    signingKey: signingKey(root),
+    signingKey: rootSigningKey,
     rootKey,
-    payloadBytesMax,
+    payloadBytesMax: publicationBytesMax,
     published(kind, service, revision) {
       metrics.published(kind);
       log.debug({ kind, service, revision }, 'published');

@@ -5,6 +5,7 @@ import { WeftError } from '../protocol/errors.ts';
 import { type Heartbeat, readHeartbeat } from '../protocol/heartbeat.ts';
 import { checkIdentity } from '../protocol/identity.ts';
 import type { PeerIdentity } from '../protocol/keyring.ts';
+import { LIMITS } from '../protocol/limits.ts';
 import { openDocument } from '../protocol/signed-document.ts';
 import { CONTROLLER_LIMITS } from './limits.ts';
 
@@ -36,6 +37,12 @@ export function createHeartbeatCheck(rootKey: KeyObject, mesh: string, wallMs: (
     const claims = openDocument(rootKey, 'weft-heartbeat', text, CONTROLLER_LIMITS.heartbeatBytesMax);
     const beat = readHeartbeat(mesh, claims);
     if (beat === undefined) throw denied('malformed, or of another mesh');
+    // An old one that somebody has kept; and packets of an agent whose clock is so wrong are refused everywhere.
+    if (Math.abs(beat.timeMs - wallMs()) > LIMITS.packetAgeMs) {
+      throw denied(
+        `${beat.agent}: ${Math.round(beat.timeMs - wallMs())} ms from now: an old one, or a wrong clock`,
+      );
+    }
     if (subject.slice(subject.lastIndexOf('.') + 1) !== beat.agent)
       throw denied('on the subject of another agent');
     const identity = identityOf(beat.document);

@@ -1,11 +1,13 @@
 /** The authored resources in memory, with what follows from them: read from the store, and changed through it. */
+import { readSnapshot } from '../protocol/read-snapshot.ts';
 import type { Revision } from '../protocol/revision.ts';
 import type { Snapshot } from '../protocol/snapshot.ts';
 import { compileService } from './compile/compile-service.ts';
 import { createCompileIndex, type ResourceGraph } from './compile/resource-graph.ts';
 import { ControllerError } from './controller-error.ts';
 import { snapshotExcess } from './publisher.ts';
-import type { Resource } from './resources/resource.ts';
+import { type Resource, resourceKey } from './resources/resource.ts';
+import { validateResource } from './resources/validate.ts';
 import type { Store, StoredResource, StoreWrite } from './store.ts';
 
 /** One resource of a change set. */
@@ -74,6 +76,11 @@ export function createPolicy({ store, mesh, knownServices, payloadBytesMax, unre
       // The version first: what is written meanwhile is read again next time.
       version = await store.version();
       resources = await store.list(unreadable);
+      for (const [key, { resource }] of resources) {
+        if (isSound(key, resource)) continue;
+        resources.delete(key);
+        unreadable(key);
+      }
       plain = new Map([...resources].map(([key, { resource }]) => [key, resource]));
       graph = createCompileIndex(plain.values());
     },
@@ -84,13 +91,21 @@ export function createPolicy({ store, mesh, knownServices, payloadBytesMax, unre
 
     /**
      * The services that a change set would touch. Nothing is changed.
-     * @throws ControllerError `invalid` if a snapshot would become too long; whatever the compiler throws
+     * @throws ControllerError `invalid` if agents would not take a snapshot, or it would become too long; whatever the
+     *   compiler throws
      */
     try(changes: readonly PlannedChange[]): Set<string> {
       const touched = change(changes);
       try {
         for (const service of touched) {
-          const excess = snapshotExcess(compile(service, TRIAL), payloadBytesMax());
+          const snapshot = compile(service, TRIAL);
+          if (readSnapshot(mesh, JSON.parse(JSON.stringify(snapshot))) === undefined) {
+            throw new ControllerError(
+              'invalid',
+              `agents would refuse the snapshot of ${service}: one of its values is beyond what they take`,
+            );
+          }
+          const excess = snapshotExcess(snapshot, payloadBytesMax());
           if (excess === 0) continue;
           throw new ControllerError(
             'invalid',
@@ -133,4 +148,10 @@ export function createPolicy({ store, mesh, knownServices, payloadBytesMax, unre
       return { touched: change(changes), revisions };
     },
   });
+}
+
+/** What somebody else has written, or an older release, must not keep everything else from being read. */
+function isSound(key: string, resource: Resource): boolean {
+  const { resource: valid } = validateResource(resource);
+  return valid !== undefined && resourceKey(valid) === key;
 }

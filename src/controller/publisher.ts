@@ -135,7 +135,7 @@ export function createPublisher(options: PublisherOptions) {
       for (;;) {
         document = signDocument(signingKey, 'weft-endpoints', list);
         const excess = document.length + OVERHEAD_BYTES - payloadBytesMax();
-        if (excess <= 0) break;
+        if (excess <= 0 || endpoints.length === 0) break;
         const share = 1 - excess / document.length;
         endpoints = endpoints.slice(0, Math.floor(endpoints.length * share));
         list = { ...list, endpoints };

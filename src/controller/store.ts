@@ -3,9 +3,12 @@
  *
  * Invariants: T1 every write names the revision that it replaces, so of two writers one fails; T2 a change set stands in
  * the journal before its first write, and whoever leads next completes it; T3 taking the store over writes the
- * journal, so that a set of the leader before, which it has not journalled yet, can no longer begin.
+ * journal, so that a set of the leader before, which it has not journalled yet, can no longer begin; T4 what the root has
+ * not signed, for this mesh and this key, is not read: whoever can write the buckets could else have anything published.
  */
+import type { KeyObject } from 'node:crypto';
 import type { KV, KvEntry } from '@nats-io/kv';
+import { openDocument, signDocument } from '../protocol/signed-document.ts';
 import { markOf, readAll } from './buckets.ts';
 import { ControllerError } from './controller-error.ts';
 
@@ -47,6 +50,9 @@ export interface StoreOptions {
   readonly state: KV;
   /** What one message may hold, bytes. */
   readonly payloadBytesMax: () => number;
+  readonly mesh: string;
+  readonly signingKey: KeyObject;
+  readonly rootKey: KeyObject;
 }
 
 /** What a value of the bucket costs beside its JSON: subject and headers. */
@@ -57,14 +63,27 @@ const CALL_BYTES = 52;
 
 export type Store<Resource> = ReturnType<typeof createStore<Resource>>;
 
-export function createStore<Resource>({ policy, state, payloadBytesMax }: StoreOptions) {
+export function createStore<Resource>(options: StoreOptions) {
+  const { policy, state, payloadBytesMax, mesh, signingKey, rootKey } = options;
+  const sealed = (type: 'weft-record' | 'weft-journal', key: string, content: unknown) =>
+    signDocument(signingKey, type, { mesh, key, content });
+  /** What was sealed for that key; undefined for anything else. */
+  const opened = (type: 'weft-record' | 'weft-journal', entry: KvEntry): unknown => {
+    try {
+      const text = entry.string();
+      const document = openDocument(rootKey, type, text, text.length);
+      return document.mesh === mesh && document.key === entry.key ? document.content : undefined;
+    } catch {
+      return undefined;
+    }
+  };
   /** Of the journal, as we have written it; undefined: the store is not ours. */
   let journalRevision: number | undefined;
   let calls: readonly SpentCall[] = [];
 
   const writeJournal = async (writes: readonly StoreWrite<Resource>[]): Promise<void> => {
     const journal: Journal<Resource> = { writes, calls };
-    journalRevision = await state.put(JOURNAL, JSON.stringify(journal), {
+    journalRevision = await state.put(JOURNAL, sealed('weft-journal', JOURNAL, journal), {
       previousSeq: journalRevision ?? 0,
     });
   };
@@ -72,7 +91,10 @@ export function createStore<Resource>({ policy, state, payloadBytesMax }: StoreO
   const carryOut = async (writes: readonly StoreWrite<Resource>[]): Promise<Map<string, number>> => {
     const revisions = new Map<string, number>();
     for (const { key, expected, record } of writes) {
-      revisions.set(key, await policy.put(key, JSON.stringify(record), { previousSeq: expected }));
+      revisions.set(
+        key,
+        await policy.put(key, sealed('weft-record', key, record), { previousSeq: expected }),
+      );
     }
     return revisions;
   };
@@ -86,6 +108,16 @@ export function createStore<Resource>({ policy, state, payloadBytesMax }: StoreO
     }
   };
 
+  /** What controllers have written under a key, oldest first. */
+  async function history(key: string): Promise<(StoreRecord<Resource> & { readonly revision: number })[]> {
+    const revisions: (StoreRecord<Resource> & { readonly revision: number })[] = [];
+    for await (const entry of await policy.history({ key })) {
+      const record = readRecord<Resource>(opened('weft-record', entry));
+      if (record !== undefined) revisions.push({ ...record, revision: entry.revision });
+    }
+    return revisions;
+  }
+
   return Object.freeze({
     /**
      * Makes the store this controller's to write: completes what the leader before has begun.
@@ -94,7 +126,7 @@ export function createStore<Resource>({ policy, state, payloadBytesMax }: StoreO
      */
     async takeOver(): Promise<readonly SpentCall[]> {
       const entry = await state.get(JOURNAL);
-      const found = readJournal<Resource>(entry);
+      const found = readJournal<Resource>(entry === null ? undefined : opened('weft-journal', entry));
       journalRevision = entry?.revision ?? 0;
       calls = found.calls;
       // First of all: from now on the leader before can begin nothing (T3).
@@ -122,7 +154,9 @@ export function createStore<Resource>({ policy, state, payloadBytesMax }: StoreO
     ): Promise<Map<string, number>> {
       if (journalRevision === undefined)
         throw new ControllerError('not_leading', 'this controller does not lead');
-      const bytes = Buffer.byteLength(JSON.stringify({ writes })) + CALLS_MAX * CALL_BYTES;
+      const plain = Buffer.byteLength(JSON.stringify({ writes })) + CALLS_MAX * CALL_BYTES;
+      // Signed documents are base64.
+      const bytes = Math.ceil((plain * 4) / 3);
       if (bytes + OVERHEAD_BYTES > payloadBytesMax()) {
         const most = payloadBytesMax() - OVERHEAD_BYTES;
         throw new ControllerError(
@@ -138,13 +172,19 @@ export function createStore<Resource>({ policy, state, payloadBytesMax }: StoreO
       return revisions;
     },
 
-    /** All resources that are there, by key. Entries that cannot be read are handed to `unreadable`. */
+    /**
+     * All resources that are there, by key. Keys whose last entry is not of a controller's (T4) are handed to
+     * `unreadable`; the last one that is holds.
+     */
     async list(unreadable: (key: string) => void): Promise<Map<string, StoredResource<Resource>>> {
       const found = new Map<string, StoredResource<Resource>>();
       for (const entry of await readAll(policy)) {
-        const record = readRecord<Resource>(entry);
-        if (record === undefined) unreadable(entry.key);
-        else if (record.resource !== null) {
+        let record = readRecord<Resource>(opened('weft-record', entry));
+        if (record === undefined) {
+          unreadable(entry.key);
+          record = (await history(entry.key)).at(-1);
+        }
+        if (record !== undefined && record.resource !== null) {
           found.set(entry.key, { resource: record.resource, revision: entry.revision });
         }
       }
@@ -156,15 +196,7 @@ export function createStore<Resource>({ policy, state, payloadBytesMax }: StoreO
       return (await policy.get(key))?.revision ?? 0;
     },
 
-    /** Oldest first. */
-    async history(key: string): Promise<(StoreRecord<Resource> & { readonly revision: number })[]> {
-      const revisions: (StoreRecord<Resource> & { readonly revision: number })[] = [];
-      for await (const entry of await policy.history({ key })) {
-        const record = readRecord<Resource>(entry);
-        if (record !== undefined) revisions.push({ ...record, revision: entry.revision });
-      }
-      return revisions;
-    },
+    history,
 
     /** Changes with every write. */
     version: async (): Promise<string> => (await markOf(policy)).version,
@@ -173,29 +205,16 @@ export function createStore<Resource>({ policy, state, payloadBytesMax }: StoreO
   });
 }
 
-function readRecord<Resource>(entry: KvEntry): StoreRecord<Resource> | undefined {
-  if (entry.operation !== 'PUT') {
-    // Somebody deleted it with another tool.
-    return { resource: null, author: '', time: entry.created.toISOString(), change: 'deleted' };
-  }
-  try {
-    const record = entry.json<Partial<StoreRecord<Resource>> | null>();
-    const sound =
-      typeof record?.resource === 'object' &&
-      typeof record.author === 'string' &&
-      typeof record.time === 'string';
-    return sound ? (record as StoreRecord<Resource>) : undefined;
-  } catch {
-    return undefined;
-  }
+function readRecord<Resource>(content: unknown): StoreRecord<Resource> | undefined {
+  const record = content as Partial<StoreRecord<Resource>> | null | undefined;
+  const sound =
+    typeof record?.resource === 'object' &&
+    typeof record.author === 'string' &&
+    typeof record.time === 'string';
+  return sound ? (record as StoreRecord<Resource>) : undefined;
 }
 
-function readJournal<Resource>(entry: KvEntry | null): Journal<Resource> {
-  if (entry?.operation !== 'PUT') return { writes: [], calls: [] };
-  try {
-    const { writes, calls } = entry.json<Partial<Journal<Resource>>>();
-    return { writes: Array.isArray(writes) ? writes : [], calls: Array.isArray(calls) ? calls : [] };
-  } catch {
-    return { writes: [], calls: [] };
-  }
+function readJournal<Resource>(content: unknown): Journal<Resource> {
+  const { writes, calls } = (content ?? {}) as Partial<Journal<Resource>>;
+  return { writes: Array.isArray(writes) ? writes : [], calls: Array.isArray(calls) ? calls : [] };
 }

@@ -14,6 +14,9 @@ export type DocumentType =
   | 'weft-endpoints'
   /** What an agent says of itself: `heartbeat.ts`. */
   | 'weft-heartbeat'
+  /** One revision of a resource, and a change set that is being carried out, as controllers keep them. */
+  | 'weft-record'
+  | 'weft-journal'
   /** A call of an operator to the controller: `api-call.ts`. */
   | 'weft-call';
 

@@ -59,6 +59,18 @@ test('of a call with one bad resource nothing is applied, and all its faults are
   t.deepEqual((await plane.done('get', {})).items, []);
 });
 
+test('what agents would refuse is refused when it is applied', async (t) => {
+  const plane = await startControlPlane(t);
+  const { controller } = await plane.add();
+  await until(() => controller.leading, 'it leads');
+  const bad = route('orders', 'orders.default', 'a') as { spec: { rules: object[] } };
+  Object.assign(bad.spec.rules[0] as object, { retry: { attempts: 1_000_000 } });
+  const answer = await plane.call('apply', { resources: [bad] });
+  t.false(answer.ok);
+  t.regex(answer.ok ? '' : JSON.stringify(answer.error), /invalid/);
+  t.is(await plane.snapshot('orders.default'), undefined);
+});
+
 test('history names every revision with its author, and rollback brings one back', async (t) => {
   const plane = await startControlPlane(t);
   const { controller } = await plane.add();

@@ -4,6 +4,9 @@ import test from 'ava';
 import { openBuckets } from '../../src/controller/buckets.ts';
 import type { Resource } from '../../src/controller/resources/resource.ts';
 import { createStore } from '../../src/controller/store.ts';
+import { verificationKey } from '../../src/protocol/identity.ts';
+import { readRoot } from '../../src/protocol/root.ts';
+import { signingKey } from '../../src/protocol/signed-document.ts';
 import { policyBucket, stateBucket } from '../../src/protocol/subjects.ts';
 import { until } from '../kit/mesh.ts';
 import { startNatsCluster } from '../kit/nats-server.ts';
@@ -11,6 +14,11 @@ import { MESH, route, startControlPlane } from './control-plane.ts';
 
 const BY = { author: 'ada@desk', nonce: '00', untilMs: 0, nowMs: 0 };
 const payloadBytesMax = () => 1024 * 1024;
+
+function keysOf(seed: string) {
+  const root = readRoot(seed);
+  return { mesh: MESH, signingKey: signingKey(root), rootKey: verificationKey(root.publicKey) };
+}
 
 function resource(name: string): Resource {
   const value = route(name, 'orders.default', 'a') as Resource;
@@ -93,10 +101,10 @@ test('buckets that are lost while a controller runs are made anew, and it leads 
 });
 
 test('a leader that was overtaken writes nothing any more', async (t) => {
-  const { client } = await startControlPlane(t);
+  const { client, seed } = await startControlPlane(t);
   const buckets = await openBuckets(client, MESH);
-  const stale = createStore<Resource>({ ...buckets, payloadBytesMax });
-  const next = createStore<Resource>({ ...buckets, payloadBytesMax });
+  const stale = createStore<Resource>({ ...buckets, payloadBytesMax, ...keysOf(seed) });
+  const next = createStore<Resource>({ ...buckets, payloadBytesMax, ...keysOf(seed) });
   await stale.takeOver();
   await next.takeOver();
   await t.throwsAsync(stale.apply([creation('late')], BY), { message: /wrong last sequence/ });
@@ -104,10 +112,34 @@ test('a leader that was overtaken writes nothing any more', async (t) => {
   t.deepEqual([...(await next.list(() => {})).keys()], ['httproute.default.mine']);
 });
 
+test('what somebody else writes into the buckets is not policy: the last that was signed holds', async (t) => {
+  const plane = await startControlPlane(t);
+  const { policy, state } = await openBuckets(plane.client, MESH);
+  const store = createStore<Resource>({ policy, state, payloadBytesMax, ...keysOf(plane.seed) });
+  await store.takeOver();
+  await store.apply([creation('kept'), creation('gone')], BY);
+  const written = { resource: route('evil', 'orders.default', 'a'), author: '', time: '', change: 'created' };
+  const moved = (await policy.get('httproute.default.kept'))?.string() ?? '';
+  await policy.put('httproute.default.evil', JSON.stringify(written));
+  await policy.put('httproute.default.moved', moved);
+  await policy.put('httproute.default.kept', '{"resource":{"kind":"HTTPRoute"},"author":"","time":""}');
+  await policy.delete('httproute.default.gone');
+  await state.put('journal', JSON.stringify({ writes: [creation('journalled')], calls: [] }));
+
+  const { controller } = await plane.add();
+  await until(() => controller.leading, 'it leads');
+  const { items } = await plane.done('get', {});
+  t.deepEqual(
+    items.map(({ metadata }) => metadata.name),
+    ['gone', 'kept'],
+  );
+  await plane.done('apply', { resources: [route('kept', 'orders.default', 'b')] });
+});
+
 test('a write that does not know the last revision fails', async (t) => {
-  const { client } = await startControlPlane(t);
+  const { client, seed } = await startControlPlane(t);
   const buckets = await openBuckets(client, MESH);
-  const store = createStore<Resource>({ ...buckets, payloadBytesMax });
+  const store = createStore<Resource>({ ...buckets, payloadBytesMax, ...keysOf(seed) });
   await store.takeOver();
   await store.apply([creation('orders')], BY);
   await t.throwsAsync(store.apply([creation('orders')], BY), { message: /wrong last sequence/ });
@@ -125,7 +157,12 @@ test('a change set that was cut off in the middle is completed by the next leade
       },
     },
   });
-  const store = createStore<Resource>({ policy: dying, state: buckets.state, payloadBytesMax });
+  const store = createStore<Resource>({
+    policy: dying,
+    state: buckets.state,
+    payloadBytesMax,
+    ...keysOf(plane.seed),
+  });
   await store.takeOver();
   await t.throwsAsync(store.apply([creation('one'), creation('two'), creation('three')], BY), {
     message: 'killed',
@@ -146,9 +183,9 @@ test('a change set that was cut off in the middle is completed by the next leade
 });
 
 test('a change set too large for one message is refused before anything is written', async (t) => {
-  const { client } = await startControlPlane(t);
+  const { client, seed } = await startControlPlane(t);
   const buckets = await openBuckets(client, MESH);
-  const store = createStore<Resource>({ ...buckets, payloadBytesMax: () => 30_000 });
+  const store = createStore<Resource>({ ...buckets, payloadBytesMax: () => 40_000, ...keysOf(seed) });
   await store.takeOver();
   const many = Array.from({ length: 20 }, (_, at) => creation(`route-${at}`));
   await t.throwsAsync(store.apply(many, BY), { message: /apply it in parts/ });

@@ -99,7 +99,7 @@ export class Publications<P extends Publication> {
     const followed = this.#followed.get(service);
     if (followed === undefined) return false;
     const { answered, diskRead, failures } = followed;
-    return answered || (diskRead && (failures > 0 || this.#bus?.up !== true));
+    return diskRead && (answered || failures > 0 || this.#bus?.up !== true);
   }
 
   get(service: string): P | undefined {

@@ -228,7 +228,8 @@ class OutboundExchange implements ServerExchange, StreamHandler {
     this.#plan = plan;
     this.#fields = plan.fields;
     const { requestMs = 0 } = plan.rule.timeouts;
-    if (requestMs > 0) this.#deadlineMs = this.#startedMs + requestMs;
+    // Not from its start: what it waited for its routes is not the backend's.
+    if (requestMs > 0) this.#deadlineMs = this.#proxy.parts.now() + requestMs;
     this.#waitUntilMs = this.#proxy.parts.now() + this.#patienceMs();
   }
 
