@@ -93,9 +93,13 @@ export const LIMITS = Object.freeze({
   snapshotWaitMs: 500,
   /** Routes of a service that nobody has called for this long are forgotten. */
   snapshotIdleMs: 10 * 60_000,
-  /** A regular expression of a route: what it may measure as text, and once its repetitions are written out. */
+  /**
+   * A regular expression of a route: what it may measure as text, and once its repetitions are written out; and the
+   * longest text that it fits. Their product bounds what one match may cost: some 50 ms.
+   */
   patternCharactersMax: 4_096,
-  patternStepsMax: 4_000,
+  patternStepsMax: 1_000,
+  patternTextMax: 8 * 1024,
   /** A copy of a request: how long it may take in all, and what may wait to be sent of it. */
   mirrorMs: 15_000,
   mirrorWaitingBytesMax: 1024 * 1024,

@@ -35,14 +35,15 @@ export interface StatusContext extends Known {
 }
 
 /**
- * One entry for each parent that is a known service; others get none.
+ * One entry for each parent that is a service. One that nobody serves or has declared is a pure frontend: its routes hold.
+ * Other parents get none.
  * @param previous what was said before: it stays if it is of a newer generation, and what has not changed keeps its time
  */
 export function routeStatus(route: HttpRoute, context: StatusContext, previous?: RouteStatus): RouteStatus {
   const parents: ParentStatus[] = [];
   for (const parentRef of route.spec.parentRefs ?? []) {
     const attachment = attach(parentRef, route.metadata, context.index);
-    if (attachment === undefined || !isKnown(attachment.service, context)) continue;
+    if (attachment === undefined) continue;
     const before = previous?.parents.find((parent) => sameParent(parent.parentRef, parentRef));
     if (before?.conditions.some(({ observedGeneration }) => observedGeneration > context.generation)) {
       parents.push(before);
@@ -133,10 +134,6 @@ function resolvedRefs(route: HttpRoute, known: Known, make: MakeCondition): Cond
   return reason === undefined
     ? make('ResolvedRefs', 'True', 'ResolvedRefs', 'all references are resolved')
     : make('ResolvedRefs', 'False', reason, [...wrong.keys()].join('; '));
-}
-
-function isKnown(service: string, { index, knownServices }: Known): boolean {
-  return knownServices.has(service) || index.serviceSpec(service) !== undefined;
 }
 
 function sameParent(a: ParentRef, b: ParentRef): boolean {

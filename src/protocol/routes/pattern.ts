@@ -49,6 +49,8 @@ class Program {
   }
 
   fits(text: string): boolean {
+    // Each character may cost all steps, and the caller chooses how many there are.
+    if (text.length > LIMITS.patternTextMax) return false;
     this.#seen.fill(0);
     this.#turn = 1;
     this.#current.length = 0;

@@ -58,16 +58,16 @@ test('Programmed is False while an agent has not applied it', (t) => {
   );
 });
 
-test('A10: one entry for each parentRef, and none for a parent that is not there', (t) => {
+test('A10: one entry for each parentRef to a service, a pure frontend too, and none for other parents', (t) => {
   const parentRefs = [
     toService('orders', { port: 80 }),
     toService('orders', { port: 81 }),
-    toService('gone'),
+    toService('frontend'),
     { name: 'gw' },
   ];
   t.deepEqual(
     statusOf(route({ parentRefs })).parents.map(({ parentRef }) => parentRef.port),
-    [80, 81],
+    [80, 81, undefined],
   );
 });
 
