@@ -115,7 +115,7 @@ export class Publications<P extends Publication> {
     this.#followed.delete(service);
   }
 
-  /** Has `changed` called for a service whenever there is another publication of it, with the one before. */
+  /** Has `changed` called for a service whenever there is another publication of it, or it is not followed any more. */
   watch(changed: (service: string, before: P | undefined) => void): void {
     this.#watchers.push(changed);
   }
@@ -184,7 +184,11 @@ export class Publications<P extends Publication> {
       oldest = service;
       break;
     }
-    if (oldest !== undefined) this.drop(oldest);
+    if (oldest === undefined) return;
+    const before = this.#followed.get(oldest)?.publication;
+    this.drop(oldest);
+    // Whoever still uses it must not go on with what nobody follows any more.
+    for (const changed of this.#watchers) changed(oldest, before);
   }
 
   #subscribe(bus: Bus, followed: Followed<P>): void {

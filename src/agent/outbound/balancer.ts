@@ -113,7 +113,10 @@ export class Balancer {
   /** The source has another list of the service. */
   published(service: string): void {
     const known = this.#services.get(service);
-    if (known !== undefined) this.#read(service, known);
+    if (known === undefined) return;
+    // Followed no more, because others needed the room: the next request asks for it anew.
+    if (this.#source.get(service) === undefined) this.#services.delete(service);
+    else this.#read(service, known);
   }
 
   /** Forgets what nobody has called for a while. */

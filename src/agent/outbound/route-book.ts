@@ -61,7 +61,10 @@ export class RouteBook {
 
   /** The source has another snapshot of a service, or has learned that there is none. */
   changed(service: string): void {
-    if (this.#pages.has(service)) this.#open(service);
+    if (!this.#pages.has(service)) return;
+    // Perhaps followed no more, because others needed the room: the next request asks for it anew.
+    if (this.#source.get(service) === undefined) this.#pages.delete(service);
+    else this.#open(service);
   }
 
   /** Forgets what nobody has called for a while. */
