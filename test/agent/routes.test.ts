@@ -222,6 +222,55 @@ test.serial(
   },
 );
 
+test.serial(
+  'A7: without codes a request that an application has seen is tried again only if that cannot act twice',
+  async (t) => {
+    const service = await routed(t, [`[{ retry: { attempts: 2, backoff: 1ms }, ${V1} }]`]);
+    let tries = 0;
+    answer = (request) => {
+      tries += 1;
+      request.socket.destroy();
+    };
+    const post = await ask(front.door, service, '/', { method: 'POST' }, 'body');
+    t.deepEqual([post.status, body(post).code, tries], [502, 'upstream_closed', 1]);
+    tries = 0;
+    const get = await ask(front.door, service, '/');
+    t.deepEqual([get.status, body(get).code, tries], [503, 'retries_exhausted', 3]);
+    tries = 0;
+    const headers = { 'idempotency-key': '1' };
+    t.is((await ask(front.door, service, '/', { method: 'POST', headers }, 'body')).status, 503);
+    t.is(tries, 3);
+  },
+);
+
+test.serial('A7: a try that takes longer than backendRequest is tried again', async (t) => {
+  const service = await routed(t, [
+    `[{ timeouts: { backendRequest: 100ms }, retry: { attempts: 1, backoff: 1ms }, ${V1} }]`,
+  ]);
+  let tries = 0;
+  answer = (request, response, name) => {
+    tries += 1;
+    if (tries > 1) plainly(request, response, name);
+  };
+  t.deepEqual([(await ask(front.door, service)).status, tries], [200, 2]);
+});
+
+test.serial('the first request with a body waits for its routes, and arrives whole', async (t) => {
+  const service = await routed(t, [
+    `[{ filters: [{ type: URLRewrite, urlRewrite: { hostname: x.example } }], ${V1} }]`,
+  ]);
+  let received = 0;
+  answer = (request, response) => {
+    request.on('data', (chunk: Buffer) => {
+      received += chunk.length;
+    });
+    request.on('end', () => response.end(request.headers.host));
+  };
+  const sent = Buffer.alloc(300_000, 'x');
+  const response = await ask(front.door, service, '/', { method: 'POST' }, sent);
+  t.deepEqual([response.body.toString(), received], ['x.example', sent.length]);
+});
+
 test.serial('A7: tries that reach no application end in 503', async (t) => {
   const service = await routed(t, [
     '[{ retry: { attempts: 2, backoff: 1ms }, backendRefs: [{ name: dead, namespace: default, port: 80 }] }]',

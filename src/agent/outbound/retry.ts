@@ -62,6 +62,7 @@ const CONNECTION_ERRORS: ReadonlySet<ErrorCode> = new Set([
   'not_accepted',
   'stream_lost',
   'bus_lost',
+  'agent_lost',
   'no_endpoint',
   'not_serving',
   'deadline',
