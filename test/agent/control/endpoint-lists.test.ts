@@ -133,6 +133,8 @@ test('a request that a silent agent has not even acknowledged ends when the agen
   );
   await ask(front.door, 'other');
   const first = ask(front.door, 'orders');
+  // Else it could be taken for the one that is asked about.
+  await once(taken, 'request');
   await until(() => hasList(front.agent.publications()), 'the list is there');
   const asked = ask(front.door, 'orders');
   await once(taken, 'request');
