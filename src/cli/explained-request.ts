@@ -4,6 +4,7 @@
 import { parseRequestHead } from '../agent/http1/head.ts';
 import { requestFields } from '../agent/outbound/request-fields.ts';
 import { Router } from '../agent/outbound/router.ts';
+import { splitAuthority } from '../protocol/authority.ts';
 import type { EndpointList } from '../protocol/endpoint-list.ts';
 import { asWeftError, ERRORS, type ErrorCode } from '../protocol/errors.ts';
 import type { Fields } from '../protocol/fields.ts';
@@ -11,9 +12,6 @@ import { explainRequest } from '../protocol/routes/explain.ts';
 import { matchedRequest, planRequest, type RoutedRequest } from '../protocol/routes/plan.ts';
 import { createRouteTable, type RouteTable } from '../protocol/routes/route-table.ts';
 import type { Backend, Match, Rule, Snapshot } from '../protocol/snapshot.ts';
-
-/** RFC 9110 §4.2.1. */
-const HTTP_PORT = 80;
 
 /** A request as an application gives it to the door of its agent. */
 export interface AskedRequest {
@@ -84,8 +82,7 @@ export function readAskedRequest(
   const head = parseRequestHead(`${method} ${target} HTTP/1.1\r\n${hosted}${lines}\r\n`);
   const service = new Router(namespace).serviceOf(head.host);
   const fields = requestFields(head, '127.0.0.1', `1.1 weft (${service})`);
-  const [, hostname = '', port = ''] = /^(.*?)(?::([0-9]*))?$/.exec(head.host) ?? [];
-  const routed = { method, target: head.path, hostname, port: Number(port) || HTTP_PORT, fields };
+  const routed = { method, target: head.path, ...splitAuthority(head.host), fields };
   return { service, routed };
 }
 

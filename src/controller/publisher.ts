@@ -8,7 +8,7 @@ import { createHash, type KeyObject } from 'node:crypto';
 import type { KV } from '@nats-io/kv';
 import type { Endpoint, EndpointList } from '../protocol/endpoint-list.ts';
 import { compareRevisions, isRevision, NO_REVISION, type Revision } from '../protocol/revision.ts';
-import { openDocument, signDocument } from '../protocol/signed-document.ts';
+import { openDocument, publicationType, signDocument } from '../protocol/signed-document.ts';
 import type { Snapshot } from '../protocol/snapshot.ts';
 import { type PublicationKind, publicationKey } from '../protocol/subjects.ts';
 import { markOf, readAll } from './buckets.ts';
@@ -183,8 +183,9 @@ function isRouted({ producer, consumers }: Snapshot): boolean {
 function readPublished(rootKey: KeyObject, kind: PublicationKind, mesh: string, value: Uint8Array) {
   const text = Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString('latin1');
   try {
-    const type = kind === 'snapshot' ? 'weft-snapshot' : 'weft-endpoints';
-    const document = openDocument(rootKey, type, text, text.length) as Partial<Snapshot & EndpointList>;
+    const document = openDocument(rootKey, publicationType(kind), text, text.length) as Partial<
+      Snapshot & EndpointList
+    >;
     const { service, revision } = document;
     if (document.mesh !== mesh || typeof service !== 'string' || !isRevision(revision)) return undefined;
     const agents = new Set((document.endpoints ?? []).map(({ agent }) => agent));

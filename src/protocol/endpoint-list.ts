@@ -1,5 +1,5 @@
 /** Who serves a service, and in which state each of them is: compiled by the controller from heartbeats, and signed. */
-import type { WorkloadState } from './heartbeat.ts';
+import { isWorkloadState, type WorkloadState } from './heartbeat.ts';
 import { isLabel, isServiceName } from './names.ts';
 import { isRevision, type Revision } from './revision.ts';
 
@@ -20,7 +20,6 @@ export interface EndpointList {
   readonly endpoints: readonly Endpoint[];
 }
 
-const STATES: ReadonlySet<unknown> = new Set(['starting', 'ready', 'unhealthy', 'draining']);
 const ENDPOINTS_MAX = 10_000;
 
 /** A list whose signature has been checked, if it is well formed and of this mesh; else undefined. */
@@ -48,7 +47,7 @@ function isEndpoint(value: unknown): boolean {
     typeof agent === 'string' &&
     isLabel(agent) &&
     typeof document === 'string' &&
-    STATES.has(state) &&
+    isWorkloadState(state) &&
     typeof labels === 'object' &&
     labels !== null
   );

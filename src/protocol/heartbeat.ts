@@ -40,7 +40,7 @@ export interface Heartbeat {
   readonly applied?: Readonly<Record<string, Revision>>;
 }
 
-const STATES: ReadonlySet<unknown> = new Set(['starting', 'ready', 'unhealthy', 'draining']);
+const STATES: ReadonlySet<unknown> = new Set<WorkloadState>(['starting', 'ready', 'unhealthy', 'draining']);
 const WORKLOADS_MAX = 1_000;
 const APPLIED_MAX = 4_096;
 const TEXT_MAX = 1_024;
@@ -72,13 +72,17 @@ function isWorkloadReport(value: unknown): boolean {
   return (
     isText(service) &&
     isServiceName(service) &&
-    STATES.has(state) &&
+    isWorkloadState(state) &&
     isText(reason) &&
     Number.isFinite(sinceMs) &&
     typeof labels === 'object' &&
     labels !== null &&
     Object.entries(labels).every(([name, label]) => isText(name) && isText(label))
   );
+}
+
+export function isWorkloadState(value: unknown): value is WorkloadState {
+  return STATES.has(value);
 }
 
 function isApplied(value: unknown): boolean {

@@ -5,6 +5,7 @@
 import { createPrivateKey, type KeyObject, sign, verify } from 'node:crypto';
 import { WeftError } from './errors.ts';
 import type { Root } from './root.ts';
+import type { PublicationKind } from './subjects.ts';
 
 export type DocumentType =
   | 'weft-identity'
@@ -19,6 +20,11 @@ export type DocumentType =
   | 'weft-journal'
   /** A call of an operator to the controller: `api-call.ts`. */
   | 'weft-call';
+
+/** What a publication is signed as. */
+export function publicationType(kind: PublicationKind): 'weft-snapshot' | 'weft-endpoints' {
+  return kind === 'snapshot' ? 'weft-snapshot' : 'weft-endpoints';
+}
 
 const SIGNATURE_BYTES = 64;
 /** PKCS #8 of a raw Ed25519 seed (RFC 8410 §7). */

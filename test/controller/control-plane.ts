@@ -13,7 +13,7 @@ import type { Heartbeat, WorkloadReport } from '../../src/protocol/heartbeat.ts'
 import { verificationKey } from '../../src/protocol/identity.ts';
 import { createRootKeyring } from '../../src/protocol/keyring.ts';
 import { createRoot, readRoot } from '../../src/protocol/root.ts';
-import { openDocument, signingKey } from '../../src/protocol/signed-document.ts';
+import { openDocument, publicationType, signingKey } from '../../src/protocol/signed-document.ts';
 import type { Snapshot } from '../../src/protocol/snapshot.ts';
 import {
   apiSubject,
@@ -107,8 +107,12 @@ export async function startControlPlane(
   const publication = async (kind: PublicationKind, service: string) => {
     const message = await client.request(publicationGetSubject(MESH, kind, service), '', { timeout: 5_000 });
     if (message.headers?.code === 404) return undefined;
-    const type = kind === 'snapshot' ? 'weft-snapshot' : 'weft-endpoints';
-    return openDocument(verificationKey(root.publicKey), type, message.string(), 1024 * 1024);
+    return openDocument(
+      verificationKey(root.publicKey),
+      publicationType(kind),
+      message.string(),
+      1024 * 1024,
+    );
   };
 
   return {

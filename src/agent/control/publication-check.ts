@@ -3,6 +3,7 @@ import { WeftError } from '../../protocol/errors.ts';
 import type { Keyring } from '../../protocol/keyring.ts';
 import { LIMITS } from '../../protocol/limits.ts';
 import { compareRevisions, NO_REVISION, type Revision } from '../../protocol/revision.ts';
+import { publicationType } from '../../protocol/signed-document.ts';
 import type { PublicationKind } from '../../protocol/subjects.ts';
 
 /** What all publications have. */
@@ -73,11 +74,7 @@ export function checkPublication<P extends Publication>(
 
 function opened(kind: PublicationKind, text: string, keyring: Keyring): Readonly<Record<string, unknown>> {
   try {
-    return keyring.open(
-      kind === 'snapshot' ? 'weft-snapshot' : 'weft-endpoints',
-      text,
-      LIMITS.publicationBytesMax,
-    );
+    return keyring.open(publicationType(kind), text, LIMITS.publicationBytesMax);
   } catch (error) {
     if (error instanceof WeftError) throw new RefusedPublication('signature', error.message);
     throw error;

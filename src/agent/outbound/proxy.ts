@@ -6,6 +6,7 @@
  *                                      └─▶ wait, once more ─▶                                         ▼
  *   app ◀─ response head, body, trailers ◀───────────────────────────────────────────────────────── stream
  */
+import { splitAuthority } from '../../protocol/authority.ts';
 import { asWeftError, ERRORS, WeftError } from '../../protocol/errors.ts';
 import { type Fields, fieldsText } from '../../protocol/fields.ts';
 import {
@@ -125,8 +126,6 @@ export class OutboundProxy implements ServerHandler {
 
 const NEVER = Number.POSITIVE_INFINITY;
 const NO_COPIES: readonly MirrorCopy[] = [];
-/** RFC 9110 §4.2.1. */
-const HTTP_PORT = 80;
 
 class OutboundExchange implements ServerExchange, StreamHandler {
   /** In the roster of the requests under way. */
@@ -561,11 +560,4 @@ class OutboundExchange implements ServerExchange, StreamHandler {
 
 function unexpected(what: string): WeftError {
   return new WeftError('stream_protocol', `the serving agent sent ${what}`);
-}
-
-/** Of an authority that names a service: no brackets, and what stands behind the colon are digits or nothing. */
-function splitAuthority(authority: string): { hostname: string; port: number } {
-  const colon = authority.indexOf(':');
-  if (colon < 0) return { hostname: authority, port: HTTP_PORT };
-  return { hostname: authority.slice(0, colon), port: Number(authority.slice(colon + 1)) || HTTP_PORT };
 }
