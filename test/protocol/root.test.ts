@@ -27,7 +27,8 @@ test('the raw public key verifies what the NKey has signed', (t) => {
 
 test('anything but one whole account seed is refused, and not repeated', (t) => {
   const { seed, publicKey } = createRoot();
-  const other = seed.endsWith('A') ? 'B' : 'A';
+  // Not the last character: two of its bits are of no byte, so another one may stand for the same seed.
+  const other = seed.at(-2) === 'A' ? 'B' : 'A';
   const user = Buffer.from(createUser().getSeed()).toString();
   for (const text of [
     '',
@@ -35,7 +36,7 @@ test('anything but one whole account seed is refused, and not repeated', (t) => 
     user,
     seed.slice(1),
     `${seed}\n${seed}`,
-    seed.slice(0, -1) + other,
+    seed.slice(0, -2) + other + seed.slice(-1),
     seed.toLowerCase(),
   ]) {
     const error = t.throws(() => readRoot(text), { instanceOf: WeftError });
