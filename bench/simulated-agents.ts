@@ -76,6 +76,7 @@ async function start(index: number): Promise<void> {
     release: 'bench',
     workloads: () => [],
     applied: () => publications.held(),
+    policy: () => undefined,
     wallMs: Date.now,
     now,
     delay: (ms, then) => {

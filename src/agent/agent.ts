@@ -12,6 +12,7 @@ import { WeftError } from '../protocol/errors.ts';
 import type { Keyring } from '../protocol/keyring.ts';
 import { LIMITS } from '../protocol/limits.ts';
 import { Tracer } from '../protocol/trace.ts';
+import { createAuthorization } from './authorization.ts';
 import type { AgentConfig } from './config.ts';
 import { createAnnouncer } from './control/announcer.ts';
 import { createControlPlane } from './control/control-plane.ts';
@@ -32,6 +33,7 @@ import { Door } from './outbound/door.ts';
 import type { OpenStream } from './outbound/proxy.ts';
 import { RetryBudget } from './outbound/retry.ts';
 import { RouteBook, type SnapshotSource } from './outbound/route-book.ts';
+import { createSocketOwners } from './outbound/socket-owner.ts';
 import { Ticker } from './ticker.ts';
 
 export interface Agent {
@@ -87,9 +89,18 @@ export function createAgent({
   const self = keyring.verify(keyring.document);
 
   const failed = createFailureLog(log, now);
+  const authorization = createAuthorization({
+    mesh: config.mesh,
+    defaultAction: 'allow',
+    log,
+    now,
+    counted: (side, decision) => metrics.decided(side, decision),
+  });
   const inbound = new InboundProxy({
     mesh: config.mesh,
     upstreams,
+    snapshotOf: (service) => source.get(service),
+    authorization,
     recorder: metrics.recorder('inbound'),
     now,
     failed,
@@ -120,6 +131,7 @@ export function createAgent({
     fault: (error) => log.error({ err: error }, 'a publication met a fault of the agent'),
   });
   const { lists, identify } = control;
+  const source = snapshots ?? control.snapshots;
   const balancer = new Balancer(self, serving, now, {
     want: (service) => lists.want(service),
     get: (service) => lists.get(service),
@@ -151,7 +163,7 @@ export function createAgent({
       ? link.openToService(service, head, last, handler, balancer.spread(service))
       : link.openToInstance(service, endpoint, head, last, handler);
   };
-  const routes = new RouteBook(snapshots ?? control.snapshots, now);
+  const routes = new RouteBook(source, now);
   lists.watch((service, before) => {
     balancer.published(service);
     const list = lists.get(service);
@@ -179,7 +191,8 @@ export function createAgent({
     session: link.session,
     release,
     workloads: () => workloads.reports(),
-    applied: () => control.snapshots.held(),
+    applied: control.applied,
+    policy: control.policy,
     wallMs: Date.now,
     now,
     delay: later,
@@ -203,17 +216,24 @@ export function createAgent({
     open,
     balancer,
     routes,
+    authorization,
     wake: () => ticker.wake(),
     budget: new RetryBudget(now),
     tracer: new Tracer(),
     recorder: metrics.recorder('outbound'),
     now,
+    wallMs: Date.now,
     random,
     failed,
   };
   const doors: Door[] = [];
-  for (const { service, listen } of config.workloads) {
-    if (listen !== undefined) doors.push(new Door(outbound, service, listen));
+  const owners = createSocketOwners(now);
+  for (const { service, listen, uid } of config.workloads) {
+    const guard = uid === undefined ? undefined : { users: uid, owners };
+    if (listen !== undefined) doors.push(new Door(outbound, { caller: service, address: listen, guard }));
+  }
+  if (config.listen !== undefined) {
+    doors.push(new Door(outbound, { caller: undefined, address: config.listen }));
   }
 
   const ticker = new Ticker(LIMITS.tickMs, now, (nowMs) => {
@@ -278,6 +298,11 @@ export function createAgent({
     ['snapshot', control.snapshots.heldCount],
     ['endpoints', lists.heldCount],
   ]);
+  metrics.gauge('weft_snapshot_revision', 'Number of the snapshot that is applied', 'service', () =>
+    Object.entries(control.snapshots.held())
+      .slice(0, LIMITS.servicesInMetricsMax)
+      .map(([service, [, number]]) => [service, number]),
+  );
   metrics.gauge('weft_workload_healthy', '1 while the workload is ready', 'service', () =>
     workloads.reports().map(({ service, state }) => [service, state === 'ready' ? 1 : 0]),
   );
@@ -311,6 +336,11 @@ export function createAgent({
       link.detach();
       link.attach(bus);
       control.attach(bus);
+      // Who may reach a service is known before the first request to it is taken.
+      while (!control.knows(upstreams.keys())) {
+        await wait(LIMITS.tickMs);
+        if (lifecycle.state !== 'syncing') return;
+      }
       accepting = true;
       for (const service of upstreams.keys()) joinOrLeave(service);
       await bus.flush();
@@ -348,7 +378,12 @@ export function createAgent({
 
   return Object.freeze({
     async start() {
-      for (const door of doors) await door.listen();
+      try {
+        for (const door of doors) await door.listen();
+      } catch (error) {
+        for (const door of doors) door.stop();
+        throw error;
+      }
       sweeper.wake();
       workloads.start();
       lifecycle.start();

@@ -32,11 +32,12 @@ export function createClaims(document: YamlDocument): Claims {
 export function claimAgent(agent: unknown, path: FieldPath, claims: Claims): void {
   if (!isMapping(agent)) return;
   claims.claim('address', '', [...path, 'admin'], agent.admin);
+  claims.claim('address', '', [...path, 'listen'], listenText(agent.listen));
   if (!Array.isArray(agent.workloads)) return;
   for (const [index, workload] of agent.workloads.entries()) {
     if (!isMapping(workload)) continue;
     const at = [...path, 'workloads', index];
-    claims.claim('address', '', [...at, 'listen'], workload.listen);
+    claims.claim('address', '', [...at, 'listen'], listenText(workload.listen));
     claims.claim('service', path.join('.'), [...at, 'service'], canonicalService(workload.service));
   }
 }
@@ -48,6 +49,11 @@ export function canonicalService(service: unknown): string | undefined {
   return parseServiceName(`${service.name}.${service.namespace ?? DEFAULT_NAMESPACE}`);
 }
 
-function isMapping(value: unknown): value is Record<string, unknown> {
+/** `unix:/path` of both ways to write it. */
+function listenText(listen: unknown): unknown {
+  return isMapping(listen) ? `unix:${listen.unix}` : listen;
+}
+
+export function isMapping(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null;
 }

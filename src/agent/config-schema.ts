@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { Ajv, type ValidateFunction } from 'ajv';
 import { parseDuration } from '../protocol/duration.ts';
-import { parseListen, parseLoopback, parseUpstream } from './address.ts';
+import { isSocketPath, parseListen, parseLoopback, parseUpstream } from './address.ts';
 
 const DURATION_MS_MAX = 24 * 3_600_000;
 
@@ -13,6 +13,7 @@ const FORMATS = {
   },
   'weft-loopback': (text: string) => parseLoopback(text) !== undefined,
   'weft-listen': (text: string) => parseListen(text) !== undefined,
+  'weft-socket-path': isSocketPath,
   'weft-statuses': (text: string) => {
     const [, from, to = from] = /^([2-5][0-9]{2})(?:-([2-5][0-9]{2}))?$/.exec(text) ?? [];
     return from !== undefined && to !== undefined && from <= to;

@@ -4,9 +4,10 @@ import { parseDuration } from '../protocol/duration.ts';
 import { documentExcess } from '../protocol/identity.ts';
 import { LIMITS } from '../protocol/limits.ts';
 import { readYamlDocument } from '../protocol/yaml-document.ts';
-import { type HostPort, parseLoopback } from './address.ts';
+import { type HostPort, type ListenAddress, parseListen, parseLoopback, type RawListen } from './address.ts';
 import { claimAgent, createClaims } from './claims.ts';
 import { compileSchema } from './config-schema.ts';
+import { uidFaults } from './uid-faults.ts';
 import { type RawWorkload, resolveWorkload, type WorkloadConfig } from './workload-config.ts';
 
 export type { HostPort, ListenAddress } from './address.ts';
@@ -18,6 +19,8 @@ export interface AgentConfig {
   readonly host: string;
   readonly nats: { readonly servers: readonly string[]; readonly creds: string | undefined };
   readonly admin: HostPort;
+  /** The door for callers without identity, if there is one. */
+  readonly listen: ListenAddress | undefined;
   readonly drainMs: number;
   /** The file with the mesh root's seed, if the configuration names one. */
   readonly root: string | undefined;
@@ -32,6 +35,7 @@ interface RawAgent {
   readonly host: string;
   readonly nats: { readonly servers: readonly string[]; readonly creds?: string };
   readonly admin: string;
+  readonly listen?: RawListen;
   readonly drain?: string;
   readonly root?: string;
   readonly data?: string;
@@ -41,13 +45,18 @@ interface RawAgent {
 /**
  * Reads agent.yaml. Relative paths in it start at its folder.
  * @param file its name, for messages and relative paths.
+ * @param platform as `process.platform`: not every one can do everything.
  * @throws ConfigError with everything that is wrong.
  */
-export function readAgentConfig(text: string, file: string): AgentConfig {
+export function readAgentConfig(
+  text: string,
+  file: string,
+  platform: string = process.platform,
+): AgentConfig {
   const document = readYamlDocument(text, file, compileSchema('agent'));
   const claims = createClaims(document);
   claimAgent(document.value, [], claims);
-  const faults = [...document.faults, ...claims.faults];
+  const faults = [...document.faults, ...claims.faults, ...uidFaults(document.value, [], document, platform)];
   if (faults.length > 0) throw new ConfigError(faults);
 
   const raw = document.value as RawAgent;
@@ -65,6 +74,7 @@ export function readAgentConfig(text: string, file: string): AgentConfig {
     host: raw.host,
     nats: Object.freeze({ servers: Object.freeze([...raw.nats.servers]), creds: besideFile(raw.nats.creds) }),
     admin: parseLoopback(raw.admin)!,
+    listen: raw.listen === undefined ? undefined : parseListen(raw.listen),
     drainMs: raw.drain === undefined ? LIMITS.drainMs : parseDuration(raw.drain)!,
     root: besideFile(raw.root),
     data: besideFile(raw.data),

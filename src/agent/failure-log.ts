@@ -2,6 +2,7 @@
 import type { Logger } from 'pino';
 import { ERRORS, type WeftError } from '../protocol/errors.ts';
 import { LIMITS } from '../protocol/limits.ts';
+import { createLogRate } from './log-rate.ts';
 
 /** A request that ended with an error of ours. */
 export interface FailedRequest {
@@ -19,22 +20,11 @@ export interface FailedRequest {
 }
 
 export function createFailureLog(log: Logger, now: () => number): (failure: FailedRequest) => void {
-  let second = 0;
-  let inSecond = 0;
-  let suppressed = 0;
+  const mayLog = createLogRate(LIMITS.failuresLoggedPerSecond, now, (suppressed) =>
+    log.warn({ suppressed }, 'more requests failed than were logged'),
+  );
   return ({ error, ...request }) => {
-    const current = Math.floor(now() / 1000);
-    if (current !== second) {
-      if (suppressed > 0) log.warn({ suppressed }, 'more requests failed than were logged');
-      second = current;
-      inSecond = 0;
-      suppressed = 0;
-    }
-    inSecond += 1;
-    if (inSecond > LIMITS.failuresLoggedPerSecond) {
-      suppressed += 1;
-      return;
-    }
+    if (!mayLog()) return;
     const { code, message, cause } = error;
     // Queries may hold secrets.
     const path = request.path?.split('?', 1)[0];

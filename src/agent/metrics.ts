@@ -2,8 +2,10 @@
 import Counter from 'prom-client/lib/counter.js';
 import Gauge from 'prom-client/lib/gauge.js';
 import Registry from 'prom-client/lib/registry.js';
+import type { Decision } from '../protocol/authorization/decision.ts';
 import type { PublicationKind } from '../protocol/subjects.ts';
 import type { PublicationRefusal } from './control/publication-check.ts';
+import { DecisionSeries } from './decision-series.ts';
 import type { Refusal } from './link/refusal.ts';
 import { RequestSeries } from './request-series.ts';
 
@@ -24,6 +26,7 @@ export class AgentMetrics {
     outbound: new RequestSeries(),
     inbound: new RequestSeries(),
   };
+  readonly #decisions = new DecisionSeries();
   readonly #refused: Counter<'reason'>;
   readonly #publicationsRefused: Counter<'kind' | 'reason'>;
 
@@ -66,6 +69,18 @@ export class AgentMetrics {
         }
       },
     });
+    const decisions = this.#decisions;
+    new Counter({
+      name: 'weft_authorization_total',
+      help: 'What policies have decided, by side (outbound: refused early), action, policy, rule and revision',
+      labelNames: ['side', 'service', 'action', 'policy', 'rule', 'revision'] as const,
+      registers,
+      collect() {
+        this.reset();
+        for (const { side, decision, requests } of decisions.counts())
+          this.inc({ side, ...decision }, requests);
+      },
+    });
     this.#refused = new Counter({
       name: 'weft_packets_refused_total',
       help: 'Packets that were dropped before anything of them was acted on, by reason',
@@ -86,6 +101,10 @@ export class AgentMetrics {
       ended: (service, status, code, durationMs) => series.add(service, status, code, durationMs),
       retried: (service) => series.retried(service),
     };
+  }
+
+  decided(side: Side, decision: Decision): void {
+    this.#decisions.add(side, decision);
   }
 
   packetRefused(reason: Refusal): void {

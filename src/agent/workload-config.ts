@@ -1,5 +1,12 @@
 import { parseDuration } from '../protocol/duration.ts';
-import { type HostPort, type ListenAddress, parseListen, parseUpstream } from './address.ts';
+import {
+  type Account,
+  type HostPort,
+  type ListenAddress,
+  parseListen,
+  parseUpstream,
+  type RawListen,
+} from './address.ts';
 import { canonicalService } from './claims.ts';
 
 /** How the instances of a workload are looked at. */
@@ -23,6 +30,8 @@ export interface WorkloadConfig {
   readonly upstream: readonly HostPort[];
   /** Its door; undefined for a workload that only serves. */
   readonly listen: ListenAddress | undefined;
+  /** The users whose processes its door is for; undefined: whoever can connect to it. */
+  readonly uid: readonly Account[] | undefined;
   readonly health: HealthConfig | undefined;
   readonly labels: Readonly<Record<string, string>>;
 }
@@ -31,7 +40,8 @@ export interface WorkloadConfig {
 export interface RawWorkload {
   readonly service: string | { readonly name: string; readonly namespace?: string };
   readonly upstream?: readonly string[];
-  readonly listen?: string;
+  readonly listen?: RawListen;
+  readonly uid?: Account | readonly Account[];
   readonly health?: {
     readonly path?: string;
     readonly tcp?: true;
@@ -52,6 +62,7 @@ export function resolveWorkload(raw: RawWorkload): WorkloadConfig {
     service: canonicalService(raw.service)!,
     upstream: Object.freeze(upstream),
     listen: raw.listen === undefined ? undefined : parseListen(raw.listen),
+    uid: raw.uid === undefined ? undefined : Object.freeze([raw.uid].flat()),
     health: raw.health === undefined ? undefined : resolveHealth(raw.health),
     labels: Object.freeze({ ...raw.labels }),
   });

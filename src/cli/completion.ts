@@ -30,8 +30,8 @@ export function completion(shell: string, weft: Command): number {
   const commands = weft.commands.map((command) => ({
     name: command.name(),
     description: command.description(),
-    options: command.options,
-    words: WORDS[command.name()] ?? [],
+    options: [...command.options, ...command.commands.flatMap(({ options }) => options)],
+    words: WORDS[command.name()] ?? command.commands.map((sub) => sub.name()),
   }));
   process.stdout.write(script(commands));
   return EXIT.done;

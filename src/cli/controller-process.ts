@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { type AddressInfo, createServer } from 'node:net';
+import type { DefaultAction } from '../protocol/authorization/authorization.ts';
 import { startWeftChild, type WeftChild } from './weft-child.ts';
 
 export interface ControllerProcessOptions {
@@ -9,6 +10,8 @@ export interface ControllerProcessOptions {
   readonly rootFile: string;
   /** `127.0.0.1:15999` */
   readonly admin: string;
+  /** If the context file is not to say it. */
+  readonly defaultAction?: DefaultAction | undefined;
   readonly logLevel: string;
   /** Every line of its log. */
   readonly onLine: (line: string) => void;
@@ -19,9 +22,10 @@ const PORT = 15_999;
 
 /** Starts a controller as a child, which ends with this process. */
 export function startControllerProcess(options: ControllerProcessOptions): WeftChild {
-  const { mesh, servers, creds, rootFile, admin, logLevel } = options;
+  const { mesh, servers, creds, rootFile, admin, defaultAction, logLevel } = options;
   const args = ['controller', '--mesh', mesh, '--nats', servers.join(','), '--root', rootFile];
   args.push('--admin', admin, '--log-level', logLevel, ...(creds === undefined ? [] : ['--creds', creds]));
+  if (defaultAction !== undefined) args.push('--default-action', defaultAction);
   return startWeftChild(args, options.onLine);
 }
 

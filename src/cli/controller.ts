@@ -5,12 +5,13 @@ import type { NatsConnection } from '@nats-io/nats-core';
 import { type Logger, pino } from 'pino';
 import { type HttpApi, listenHttpApi } from '../controller/api/http-api.ts';
 import { connectController } from '../controller/connect.ts';
-import { type Controller, startController } from '../controller/controller.ts';
+import { type Controller, type ControllerOptions, startController } from '../controller/controller.ts';
+import type { DefaultAction } from '../protocol/authorization/authorization.ts';
 import { LIMITS } from '../protocol/limits.ts';
 import { isLabel } from '../protocol/names.ts';
 import { readRoot } from '../protocol/root.ts';
 import { EXIT, UsageError } from './exit.ts';
-import { findRootFile, readRootFile } from './mesh-folder.ts';
+import { findDefaultAction, findRootFile, readRootFile } from './mesh-folder.ts';
 import { release } from './release.ts';
 
 export interface ControllerCommandOptions {
@@ -19,6 +20,7 @@ export interface ControllerCommandOptions {
   readonly creds?: string;
   readonly root?: string;
   readonly admin: string;
+  readonly defaultAction?: DefaultAction;
   readonly logLevel: string;
 }
 
@@ -38,6 +40,7 @@ export async function controller(options: ControllerCommandOptions): Promise<num
   const admin = readAdmin(options.admin);
   const rootFile = await findRootFile(options.root, '.', process.cwd());
   const { seed } = await readRootFile(rootFile);
+  const defaultAction = options.defaultAction ?? (await findDefaultAction(rootFile)) ?? 'allow';
   if (options.creds !== undefined) await readCreds(options.creds);
   const id = randomBytes(8).toString('hex');
   const log = pino(
@@ -59,20 +62,30 @@ export async function controller(options: ControllerCommandOptions): Promise<num
   let running: Controller | undefined;
   let http: HttpApi | undefined;
   let connection: NatsConnection | undefined;
+  let heartbeats: NatsConnection | undefined;
   try {
     connection = await untilDialled(options, ending.signal, log);
-    running = connection && (await untilStarted(connection, { mesh, seed, id, log }, ending.signal));
+    heartbeats = await untilDialled(options, ending.signal, log);
+    if (connection !== undefined && heartbeats !== undefined) {
+      const started = { connection, heartbeats, mesh, seed, id, log, defaultAction };
+      running = await untilStarted(started, ending.signal);
+    }
     if (running !== undefined) {
       http = await listenHttpApi({ ...admin, mesh, release: release(), controller: running });
-      log.info({ mesh, admin: options.admin }, 'serving');
+      log.info({ mesh, admin: options.admin, defaultAction }, 'serving');
       // A connection that has ended for good comes back only with a new process.
-      await Promise.race([aborted(ending.signal), connection?.closed().then(orphaned)]);
+      await Promise.race([
+        aborted(ending.signal),
+        connection?.closed().then(orphaned),
+        heartbeats?.closed().then(orphaned),
+      ]);
     }
   } finally {
     const stop = async () => {
       await http?.close();
       await running?.stop();
       await connection?.close();
+      await heartbeats?.close();
     };
     await Promise.race([stop().catch(() => {}), wait(STOP_MS)]);
   }
@@ -100,18 +113,17 @@ async function untilDialled(
 
 /** JetStream of a server, or of a cluster, that has just started takes a moment. */
 async function untilStarted(
-  connection: NatsConnection,
-  { mesh, seed, id, log }: { mesh: string; seed: string; id: string; log: Logger },
+  { seed, ...options }: { seed: string } & Omit<ControllerOptions, 'root' | 'release' | 'timing'>,
   signal: AbortSignal,
 ): Promise<Controller | undefined> {
   const root = readRoot(seed);
   for (let said = ''; !signal.aborted; ) {
     try {
-      return await startController({ connection, mesh, root, id, release: release(), log });
+      return await startController({ root, release: release(), ...options });
     } catch (error) {
       const text = error instanceof Error ? error.message : String(error);
       if (text !== said)
-        log.warn({ reason: text }, 'JetStream cannot be used yet (is it enabled?); trying again');
+        options.log.warn({ reason: text }, 'JetStream cannot be used yet (is it enabled?); trying again');
       said = text;
     }
     await wait(LIMITS.redialMs, undefined, { signal }).catch(() => {});

@@ -8,6 +8,7 @@ import type { ContextOptions } from './context.ts';
 import { EXIT, UsageError } from './exit.ts';
 import { endpointsTable, labelsText, revisionText } from './fleet-tables.ts';
 import { indented, type OutputFormat, print, yamlText } from './output.ts';
+import { allItems } from './pages.ts';
 import { printable } from './printable.ts';
 import { tableText } from './table.ts';
 import { type NamespaceOptions, serviceOf, targetOf } from './target.ts';
@@ -53,7 +54,7 @@ async function describeResource(
 
 async function describeService(api: ApiClient, service: string, output: OutputFormat): Promise<void> {
   const { items } = await api.call('services', { service });
-  const { items: endpoints } = await api.call('endpoints', { service });
+  const endpoints = await allItems(api, 'endpoints', { service });
   const { name, namespace } = serviceParts(service);
   const resource = await ifThere(api.call('get', { kind: 'Service', namespace, name }));
   const view = items[0];

@@ -1,13 +1,16 @@
 /** `weft explain`: what would happen to a request, and why. */
 import type { KeyObject } from 'node:crypto';
-import { asWeftError } from '../protocol/errors.ts';
+import { noService } from '../agent/outbound/router.ts';
+import { asWeftError, type WeftError } from '../protocol/errors.ts';
 import { checkIdentity } from '../protocol/identity.ts';
-import { DEFAULT_NAMESPACE, parseServiceName, serviceParts } from '../protocol/names.ts';
+import { DEFAULT_NAMESPACE, isServiceName, parseServiceName, serviceParts } from '../protocol/names.ts';
 import { withApi } from './api-client.ts';
 import type { ContextOptions } from './context.ts';
 import { EXIT, UsageError } from './exit.ts';
 import {
   type AskedRequest,
+  admitted,
+  authorized,
   type ExplainedBackend,
   type ExplainedEndpoint,
   explain,
@@ -16,7 +19,7 @@ import {
 } from './explained-request.ts';
 import { type Explained, explanationText } from './explanation-text.ts';
 import { type OutputFormat, print } from './output.ts';
-import { fetchPublished } from './published.ts';
+import { fetchPublished, type Published } from './published.ts';
 
 export interface ExplainOptions extends ContextOptions {
   readonly header?: readonly string[];
@@ -35,34 +38,51 @@ export async function explainCommand(method: string, url: string, options: Expla
   const asked = readRequest(method.toUpperCase(), url, options.header ?? [], namespace);
   return withApi(options, async (api, { mesh, rootKey }) => {
     const key = await rootKey();
-    const own = await fetchPublished(api, key, mesh, asked.service);
-    const request = explain(asked, own.snapshot, namespace);
+    const published = new Map<string, Published>();
+    const publishedOf = async (name: string): Promise<Published> => {
+      const known = published.get(name) ?? (await fetchPublished(api, key, mesh, name));
+      published.set(name, known);
+      return known;
+    };
+    const service = (await publishedOf(asked.name)).snapshot?.aliasOf ?? asked.name;
+    if (!isServiceName(service)) throw refusedAtDoor(noService(asked.authority));
+    const own = await publishedOf(service);
+    const request = explain(service, asked, own.snapshot, namespace);
+    const backends: ExplainedBackend[] = [];
     const endpoints: Record<string, readonly ExplainedEndpoint[] | null> = {};
-    for (const { service, outcome } of request.backends) {
-      if (outcome?.kind !== 'forwarded' || Object.hasOwn(endpoints, service)) continue;
-      const { endpoints: list } =
-        service === asked.service ? own : await fetchPublished(api, key, mesh, service);
-      const identity = (document: string) => identityFault(key, mesh, document, service);
-      endpoints[service] = list === undefined ? null : explainEndpoints(list, identity);
+    for (const backend of request.backends) {
+      if (backend.outcome?.kind !== 'forwarded') {
+        backends.push(backend);
+        continue;
+      }
+      const { snapshot, endpoints: list } = await publishedOf(backend.service);
+      backends.push(
+        authorized(admitted(backend, snapshot, namespace), mesh, snapshot, asked.routed.method, from),
+      );
+      const identity = (document: string) => identityFault(key, mesh, document, backend.service);
+      endpoints[backend.service] = list === undefined ? null : explainEndpoints(list, identity);
     }
     const { method: asMethod, target, hostname } = asked.routed;
     const explained: Explained = {
       request: { method: asMethod, target, host: hostname },
       from: from ?? null,
       namespace,
-      service: asked.service,
+      alias: service === asked.name ? null : asked.name,
+      service,
       revision: own.snapshot?.revision ?? null,
       ...request,
+      backends,
       endpoints,
     };
     print(options.output, explained, () => explanationText(explained));
-    return request.backends.some((backend) => canBeServed(backend, endpoints)) || isAnswer(request.ended)
+    return backends.some((backend) => canBeServed(backend, endpoints)) || isAnswer(request.ended)
       ? EXIT.done
       : EXIT.refused;
   });
 }
 
-function readRequest(
+/** @throws UsageError if no agent takes such a request */
+export function readRequest(
   method: string,
   url: string,
   headers: readonly string[],
@@ -71,10 +91,14 @@ function readRequest(
   try {
     return readAskedRequest(method, url, headers, namespace);
   } catch (error) {
-    const { code, message } = asWeftError(error);
-    if (code === 'internal') throw error;
-    throw new UsageError(`an agent refuses such a request at its door (${code}): ${message}`);
+    const refusal = asWeftError(error);
+    if (refusal.code === 'internal') throw error;
+    throw refusedAtDoor(refusal);
   }
+}
+
+export function refusedAtDoor({ code, message }: WeftError): UsageError {
+  return new UsageError(`an agent refuses such a request at its door (${code}): ${message}`);
 }
 
 function isAnswer(outcome: ExplainedBackend['outcome']): boolean {

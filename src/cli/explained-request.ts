@@ -7,16 +7,19 @@ import { Router } from '../agent/outbound/router.ts';
 import { splitAuthority } from '../protocol/authority.ts';
 import type { EndpointList } from '../protocol/endpoint-list.ts';
 import { asWeftError, ERRORS, type ErrorCode } from '../protocol/errors.ts';
+import { exposureRefusal } from '../protocol/exposure.ts';
 import type { Fields } from '../protocol/fields.ts';
 import { explainRequest } from '../protocol/routes/explain.ts';
 import { matchedRequest, planRequest, type RoutedRequest } from '../protocol/routes/plan.ts';
 import { createRouteTable, type RouteTable } from '../protocol/routes/route-table.ts';
 import type { Backend, Match, Rule, Snapshot } from '../protocol/snapshot.ts';
+import { type ExplainedAuthorization, explainAuthorization } from './explained-authorization.ts';
 
 /** A request as an application gives it to the door of its agent. */
 export interface AskedRequest {
-  /** `orders.default` */
-  readonly service: string;
+  /** What the authority names: `orders.default`, or a host name that is an alias or nothing. */
+  readonly name: string;
+  readonly authority: string;
   readonly routed: RoutedRequest;
 }
 
@@ -51,6 +54,8 @@ export interface ExplainedBackend extends Backend {
   /** Of the requests, from 0 to 1. */
   readonly share: number;
   readonly outcome: Outcome | undefined;
+  /** What its policies say; absent if it has none, or it is not said who asks. */
+  readonly authorization?: ExplainedAuthorization;
 }
 
 export interface ExplainedRequest {
@@ -58,7 +63,7 @@ export interface ExplainedRequest {
   readonly routes: 'producer' | 'consumer' | 'none';
   readonly considered: readonly ConsideredRule[];
   readonly rule: Rule | undefined;
-  /** What ends it before any backend: no rule fits, or a filter answers. */
+  /** What ends it before any backend: the caller may not reach the service, no rule fits, or a filter answers. */
   readonly ended: Outcome | undefined;
   readonly backends: readonly ExplainedBackend[];
 }
@@ -80,15 +85,70 @@ export function readAskedRequest(
   const hosted = headers.some((line) => /^host:/i.test(line)) ? '' : `host: ${authority}\r\n`;
   const lines = headers.map((line) => `${line}\r\n`).join('');
   const head = parseRequestHead(`${method} ${target} HTTP/1.1\r\n${hosted}${lines}\r\n`);
-  const service = new Router(namespace).serviceOf(head.host);
-  const fields = requestFields(head, '127.0.0.1', `1.1 weft (${service})`);
+  const name = new Router(namespace).nameOf(head.host);
+  const fields = requestFields(head, '127.0.0.1', `1.1 weft (${name})`);
   const routed = { method, target: head.path, ...splitAuthority(head.host), fields };
-  return { service, routed };
+  return { name, authority: head.host, routed };
 }
 
-/** @param namespace of the caller */
+/**
+ * @param service which is behind the name that was asked for
+ * @param snapshot of that service
+ * @param namespace of the caller
+ */
 export function explain(
-  { service, routed }: AskedRequest,
+  service: string,
+  { routed }: AskedRequest,
+  snapshot: Snapshot | undefined,
+  namespace: string,
+): ExplainedRequest {
+  const routes = explainRoutes(service, routed, snapshot, namespace);
+  const refused = refusedBy(service, snapshot, namespace);
+  return refused === undefined ? routes : { ...routes, rule: undefined, ended: refused, backends: [] };
+}
+
+/** A backend as its agents take a request to it. @param snapshot of the backend */
+export function admitted(
+  backend: ExplainedBackend,
+  snapshot: Snapshot | undefined,
+  namespace: string,
+): ExplainedBackend {
+  const refused = refusedBy(backend.service, snapshot, namespace);
+  return refused === undefined ? backend : { ...backend, outcome: refused };
+}
+
+/** The same, by its policies. @param caller undefined: who asks is not said, and nothing is decided */
+export function authorized(
+  backend: ExplainedBackend,
+  mesh: string,
+  snapshot: Snapshot | undefined,
+  method: string,
+  caller: string | undefined,
+): ExplainedBackend {
+  const { outcome } = backend;
+  if (outcome?.kind !== 'forwarded' || snapshot?.authorization === undefined || caller === undefined)
+    return backend;
+  const request = { caller, method, target: outcome.target, fields: outcome.fields };
+  const authorization = explainAuthorization(mesh, snapshot, request);
+  const { refusal, target } = authorization;
+  return refusal === undefined
+    ? { ...backend, authorization, outcome: { ...outcome, target } }
+    : {
+        ...backend,
+        authorization,
+        outcome: { kind: 'refused', status: ERRORS[refusal.code].status, ...refusal },
+      };
+}
+
+function refusedBy(service: string, snapshot: Snapshot | undefined, namespace: string): Refused | undefined {
+  const message = exposureRefusal(service, snapshot?.exposure, namespace);
+  if (message === undefined) return undefined;
+  return { kind: 'refused', status: ERRORS.denied.status, code: 'denied', message };
+}
+
+function explainRoutes(
+  service: string,
+  routed: RoutedRequest,
   snapshot: Snapshot | undefined,
   namespace: string,
 ): ExplainedRequest {
@@ -160,7 +220,9 @@ function drawing({ filters, backends }: Rule, at: number): () => number {
 
 function outcomeOf(table: RouteTable, routed: RoutedRequest, random: () => number): Outcome | undefined {
   try {
-    const plan = planRequest(table, routed, random);
+    let plan = planRequest(table, routed, random);
+    // What holds if every service that is asked agrees, without a word of its own.
+    while (plan?.auth !== undefined) plan = plan.granted([]);
     if (plan === undefined) return undefined;
     if (plan.answer !== undefined) return { kind: 'answered', ...plan.answer };
     const { target, fields, mirrors } = plan;

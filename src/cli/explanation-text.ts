@@ -1,7 +1,9 @@
 /** An explained request for people. */
 import { LIMITS } from '../protocol/limits.ts';
 import type { Revision } from '../protocol/revision.ts';
+import { sessionText } from '../protocol/routes/session-text.ts';
 import type { Filter, HeaderModifier, Match, PathModifier, Rule, ValueMatch } from '../protocol/snapshot.ts';
+import { authorizationText } from './explained-authorization.ts';
 import type { ExplainedBackend, ExplainedEndpoint, ExplainedRequest, Outcome } from './explained-request.ts';
 import { labelsText } from './fleet-tables.ts';
 import { indented } from './output.ts';
@@ -12,6 +14,8 @@ export interface Explained extends ExplainedRequest {
   readonly request: { readonly method: string; readonly target: string; readonly host: string };
   readonly from: string | null;
   readonly namespace: string;
+  /** What was asked for, if it is an alias of `service`. */
+  readonly alias: string | null;
   readonly service: string;
   readonly revision: Revision | null;
   /** By the service of the backend; null where no list is published. */
@@ -19,11 +23,12 @@ export interface Explained extends ExplainedRequest {
 }
 
 export function explanationText(explained: Explained): string {
-  const { request, from, namespace, service, revision, rule, ended, backends } = explained;
+  const { request, from, namespace, alias, service, revision, rule, ended, backends } = explained;
   const caller = from === null ? `anybody in the namespace ${namespace}` : from;
   const lines = [
     `request   ${request.method} ${request.target}, host ${request.host}`,
     `from      ${caller}`,
+    ...(alias === null ? [] : [`alias     ${alias} is an alias of ${service}`]),
     `service   ${service}`,
     `snapshot  ${revision === null ? 'none published' : `revision ${revision[1]}, signed by the root`}`,
     `routes    ${routesText(explained)}`,
@@ -82,7 +87,12 @@ function valueText({ type, name, value }: ValueMatch): string {
 function ruleText(rule: Rule): string {
   const name = rule.name === undefined ? '' : ` (${rule.name})`;
   const filters = rule.filters.map((filter) => `filter    ${filterText(filter)}\n`).join('');
-  return printableLines(`\nwinner    ${rule.route} rule ${rule.index}${name}\n${filters}${timesText(rule)}`);
+  const session =
+    rule.session === undefined
+      ? ''
+      : `session   ${sessionText(rule.session)}; one that is alive goes on where it began, whatever the weights\n`;
+  const winner = `\nwinner    ${rule.route} rule ${rule.index}${name}\n`;
+  return printableLines(`${winner}${filters}${session}${timesText(rule)}`);
 }
 
 function timesText(rule: Rule | undefined): string {
@@ -130,6 +140,11 @@ function filterText(filter: Filter): string {
       return `RequestMirror: ${percent(filter.mirror.fraction)} to ${filter.mirror.service}`;
     case 'CORS':
       return `CORS: origins ${filter.cors.origins.join(', ') || 'none'}`;
+    case 'ExternalAuth': {
+      const { service, path, bodyBytesMax } = filter.auth;
+      const what = `${path === '' ? '' : `, at ${path}`}${bodyBytesMax === 0 ? '' : `, with bodies up to ${bodyBytesMax} bytes`}`;
+      return `ExternalAuth: ${service} is asked first${what}; what is told below holds if it answers 200`;
+    }
     case 'Unsupported':
       return `unsupported, requests get 500: ${filter.what}`;
   }
@@ -148,10 +163,11 @@ function rewriteText(path: PathModifier): string {
 }
 
 function backendText(backend: ExplainedBackend, { endpoints }: Explained): string {
-  const { service, weight, share, filters, outcome } = backend;
+  const { service, weight, share, filters, outcome, authorization } = backend;
   const head = `${service}  weight ${weight}, ${percent(share)} of the requests\n`;
   const lines = filters.map((filter) => `  filter  ${filterText(filter)}\n`);
   if (backend.invalid !== undefined) lines.push(`  invalid  ${backend.invalid}\n`);
+  if (authorization !== undefined) lines.push(`  authorize  ${authorizationText(authorization)}\n`);
   if (outcome !== undefined) lines.push(`  ${outcomeText(outcome)}\n`);
   const asked = outcome?.kind === 'forwarded' ? endpointsText(endpoints[service] ?? null) : '';
   return printableLines(`${head}${lines.join('')}`) + indented(asked);

@@ -28,9 +28,9 @@ export function endpointsTable(items: readonly EndpointView[], nowMs: number): s
 }
 
 export function agentsTable(items: readonly AgentView[], nowMs: number): string {
-  const rows = items.map(({ agent, state, since, release, skewMs, workloads, applied, behind }) => [
+  const rows = items.map(({ agent, state, since, release, skewMs, workloads, applied, behind, rivals }) => [
     agent,
-    state,
+    rivals === undefined ? state : `${state}, ${rivals + 1} of this name`,
     ageText(Date.parse(since), nowMs),
     release,
     `${Math.round(skewMs)}ms`,

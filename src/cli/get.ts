@@ -7,6 +7,7 @@ import type { ContextOptions } from './context.ts';
 import { EXIT } from './exit.ts';
 import { agentsTable, endpointsTable, servicesTable } from './fleet-tables.ts';
 import { note, type OutputFormat, print } from './output.ts';
+import { allItems } from './pages.ts';
 import { tableText } from './table.ts';
 import { type NamespaceOptions, namespaceOf, serviceOf, targetOf, unknownKind } from './target.ts';
 
@@ -64,7 +65,7 @@ async function resources(
     ...(kind === undefined ? {} : { kind }),
     ...(namespace === undefined ? {} : { namespace }),
   };
-  const { items } = await api.call('get', request);
+  const items = await allItems(api, 'get', request);
   if (items.length === 0) noteNone(kind === undefined ? 'resources' : `resources of kind ${kind}`, namespace);
   const list = { apiVersion: 'v1', kind: 'List', items };
   print(output, list, () => (items.length === 0 ? '' : resourcesTable(items, namespace === undefined)));
@@ -78,7 +79,7 @@ async function services(
   options: GetOptions,
 ): Promise<number> {
   const service = name === undefined ? undefined : serviceOf(name, options);
-  const { items: all } = await api.call('services', service === undefined ? {} : { service });
+  const all = await allItems(api, 'services', service === undefined ? {} : { service });
   const items = service === undefined ? all.filter((one) => isIn(one.service, namespace)) : all;
   if (items.length === 0) noteNone('services', namespace);
   print(options.output, { items }, () => (items.length === 0 ? '' : servicesTable(items)));
@@ -92,7 +93,7 @@ async function endpoints(
   options: GetOptions,
 ): Promise<number> {
   const service = name === undefined ? undefined : serviceOf(name, options);
-  const { items: all } = await api.call('endpoints', service === undefined ? {} : { service });
+  const all = await allItems(api, 'endpoints', service === undefined ? {} : { service });
   const items = service === undefined ? all.filter((one) => isIn(one.service, namespace)) : all;
   if (items.length === 0)
     noteNone(service === undefined ? 'endpoints' : `endpoints of ${service}`, namespace);
@@ -101,7 +102,7 @@ async function endpoints(
 }
 
 async function agents(api: ApiClient, name: string | undefined, { output }: GetOptions): Promise<number> {
-  const { items } = await api.call('agents', name === undefined ? {} : { agent: name });
+  const items = await allItems(api, 'agents', name === undefined ? {} : { agent: name });
   if (items.length === 0) note('there are no agents');
   print(output, { items }, () => (items.length === 0 ? '' : agentsTable(items, Date.now())));
   return EXIT.done;

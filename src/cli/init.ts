@@ -1,4 +1,5 @@
 import { resolve } from 'node:path';
+import type { DefaultAction } from '../protocol/authorization/authorization.ts';
 import { isLabel } from '../protocol/names.ts';
 import { EXIT, UsageError } from './exit.ts';
 import { createMesh, meshFolder } from './mesh-folder.ts';
@@ -7,6 +8,7 @@ export interface InitOptions {
   readonly mesh: string;
   readonly dir: string;
   readonly nats: string;
+  readonly defaultAction?: DefaultAction;
 }
 
 /** `weft init`: makes the root of a new mesh and says what to do with it. */
@@ -18,7 +20,7 @@ export async function init(options: InitOptions): Promise<number> {
     throw new UsageError('--nats: expected nats://host:port or tls://host:port');
   }
   const folder = meshFolder(resolve(options.dir));
-  const { rootPublicKey } = await createMesh(folder, options.mesh, [options.nats]);
+  const { rootPublicKey } = await createMesh(folder, options.mesh, [options.nats], options.defaultAction);
   process.stdout.write(`mesh ${options.mesh}, root ${rootPublicKey}
 
 ${folder.rootFile} is the secret of the whole mesh: whoever has it is the mesh.

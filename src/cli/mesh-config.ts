@@ -1,7 +1,9 @@
 import { dirname, resolve } from 'node:path';
 import { claimAgent, createClaims } from '../agent/claims.ts';
 import { compileSchema } from '../agent/config-schema.ts';
-import { ConfigError } from '../protocol/config-fault.ts';
+import { uidFaults } from '../agent/uid-faults.ts';
+import type { DefaultAction } from '../protocol/authorization/authorization.ts';
+import { ConfigError, type ConfigFault } from '../protocol/config-fault.ts';
 import { parseDuration } from '../protocol/duration.ts';
 import { LIMITS } from '../protocol/limits.ts';
 import { readYamlDocument } from '../protocol/yaml-document.ts';
@@ -15,6 +17,8 @@ export interface MeshConfig {
   readonly nats: { readonly port: number } | { readonly servers: readonly string[]; readonly creds?: string };
   readonly agents: readonly MeshAgent[];
   readonly policies: readonly string[];
+  /** Absent: that of the mesh's folder. */
+  readonly defaultAction?: DefaultAction;
 }
 
 export interface MeshAgent {
@@ -36,6 +40,7 @@ interface RawMesh {
   readonly nats?: { readonly port?: number; readonly servers?: readonly string[]; readonly creds?: string };
   readonly agents: readonly RawAgent[];
   readonly policies?: readonly string[];
+  readonly authorization?: { readonly default: DefaultAction };
 }
 
 /**
@@ -45,15 +50,17 @@ interface RawMesh {
 export function readMeshConfig(text: string, file: string): MeshConfig {
   const document = readYamlDocument(text, file, compileSchema('mesh'));
   const claims = createClaims(document);
+  const cannot: ConfigFault[] = [];
   const { agents: entries } = (document.value ?? {}) as { agents?: unknown };
   for (const [index, agent] of (Array.isArray(entries) ? entries : []).entries()) {
     claims.claim('host', '', ['agents', index, 'host'], agent?.host);
     claimAgent(agent, ['agents', index], claims);
+    cannot.push(...uidFaults(agent, ['agents', index], document, process.platform));
   }
-  const faults = [...document.faults, ...claims.faults];
+  const faults = [...document.faults, ...claims.faults, ...cannot];
   if (faults.length > 0) throw new ConfigError(faults);
 
-  const { mesh, nats = {}, agents, policies = [] } = document.value as RawMesh;
+  const { mesh, nats = {}, agents, policies = [], authorization } = document.value as RawMesh;
   const beside = (path: string) => resolve(dirname(file), path);
   const creds = nats.creds === undefined ? {} : { creds: beside(nats.creds) };
   return Object.freeze({
@@ -61,6 +68,7 @@ export function readMeshConfig(text: string, file: string): MeshConfig {
     nats: nats.servers === undefined ? { port: nats.port ?? NATS_PORT } : { servers: nats.servers, ...creds },
     agents: agents.map(meshAgent),
     policies: policies.map(beside),
+    ...(authorization === undefined ? {} : { defaultAction: authorization.default }),
   });
 }
 

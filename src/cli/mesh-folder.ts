@@ -1,5 +1,6 @@
 import { mkdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
+import type { DefaultAction } from '../protocol/authorization/authorization.ts';
 import { createRoot, readRoot } from '../protocol/root.ts';
 import { UsageError } from './exit.ts';
 
@@ -15,6 +16,8 @@ export interface Context {
   readonly mesh: string;
   readonly nats: readonly string[];
   readonly rootPublicKey: string;
+  /** Of the mesh; absent: allow. */
+  readonly defaultAction?: DefaultAction;
 }
 
 export function meshFolder(path: string): MeshFolder {
@@ -29,6 +32,7 @@ export async function createMesh(
   folder: MeshFolder,
   mesh: string,
   nats: readonly string[],
+  defaultAction?: DefaultAction,
 ): Promise<Context> {
   await mkdir(folder.path, { recursive: true, mode: 0o700 });
   const { seed, publicKey } = createRoot();
@@ -41,7 +45,7 @@ export async function createMesh(
         'Choose another folder with --dir, or remove the file if no mesh needs it.',
     );
   }
-  return writeContext(folder, { mesh, nats, rootPublicKey: publicKey });
+  return writeContext(folder, { mesh, nats, rootPublicKey: publicKey, ...stated(defaultAction) });
 }
 
 /**
@@ -56,21 +60,39 @@ export async function ensureMesh(
   const rootIsThere = await stat(folder.rootFile).catch(() => undefined);
   if (rootIsThere === undefined) return createMesh(folder, mesh, nats);
   const { publicKey } = await readRootFile(folder.rootFile);
-  const owner = await meshOf(folder.contextFile);
+  const { mesh: owner, defaultAction } = await readContextFile(folder.contextFile);
   if (owner !== undefined && owner !== mesh) {
     throw new UsageError(
       `${folder.path} belongs to the mesh ${owner}, and the file is about ${mesh}. Move one of them.`,
     );
   }
-  return writeContext(folder, { mesh, nats, rootPublicKey: publicKey });
+  const action = defaultActionOf(defaultAction, folder.contextFile);
+  return writeContext(folder, { mesh, nats, rootPublicKey: publicKey, ...stated(action) });
 }
 
-/** The mesh that a context file names; undefined if there is none, or it cannot be read. */
-async function meshOf(file: string): Promise<unknown> {
+/** The default of the mesh whose root this is, as the context file beside it says. @throws UsageError if that is none */
+export async function findDefaultAction(rootFile: string): Promise<DefaultAction | undefined> {
+  const { contextFile } = meshFolder(dirname(rootFile));
+  return defaultActionOf((await readContextFile(contextFile)).defaultAction, contextFile);
+}
+
+/** A slip here would open the mesh. */
+function defaultActionOf(found: unknown, file: string): DefaultAction | undefined {
+  if (found === undefined || found === 'allow' || found === 'deny') return found;
+  throw new UsageError(`${file}: defaultAction: found ${JSON.stringify(found)}, expected allow or deny`);
+}
+
+function stated(defaultAction: DefaultAction | undefined): { readonly defaultAction?: DefaultAction } {
+  return defaultAction === undefined ? {} : { defaultAction };
+}
+
+/** What a context file says; nothing if there is none, or it cannot be read. */
+async function readContextFile(file: string): Promise<Readonly<Record<keyof Context, unknown>>> {
+  const nothing = { mesh: undefined, nats: undefined, rootPublicKey: undefined, defaultAction: undefined };
   try {
-    return (JSON.parse(await readFile(file, 'utf8')) as Partial<Context> | null)?.mesh;
+    return { ...nothing, ...(JSON.parse(await readFile(file, 'utf8')) as object | null) };
   } catch {
-    return undefined;
+    return nothing;
   }
 }
 

@@ -126,6 +126,35 @@ function addLooks(weft: Command, finish: (code: number) => void): void {
     finish(await (await import('./explain.ts')).explainCommand(method, url, options)),
   );
 
+  const authz = weft
+    .command('authz')
+    .description('who may do what')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  weft authz check --from checkout --to orders --method GET --path /orders/7
+
+Exit codes: 0 allowed, 1 denied, 2 usage, ${UNREACHABLE}`,
+    );
+  operator(
+    authz
+      .command('check')
+      .description('may one service do that at another, and by which rule?')
+      .option('--from <service>', 'the service that asks (default: somebody without identity)')
+      .requiredOption('--to <service>', 'the service that is asked')
+      .option('--method <method>', 'GET, POST, …', 'GET')
+      .option('--path <path>', 'with its query, if it has one', '/')
+      .addOption(repeated('-H, --header <line>', "a header of the request, like 'x-tester: yes'; repeatable"))
+      .option('--at <revision>', 'by the policies as they stood then'),
+    '0 allowed, 1 denied, or there is no such revision, 2 usage',
+    [
+      'weft authz check --from checkout --to orders --method GET --path /orders/7',
+      'weft authz check --to orders --at 12',
+    ],
+    { prints: true },
+  ).action(async (options) => finish(await (await import('./authz-check.ts')).authzCheck(options)));
+
   operator(
     weft.command('check').description('is the mesh in order?'),
     '0 nothing has failed, 1 something has, 2 usage',

@@ -10,6 +10,12 @@ Exit codes: 0 done, 1 refused or unhealthy, 2 usage or configuration, 3 cannot r
 const logLevel = () =>
   new Option('--log-level <level>', 'what to log on stderr').choices(LOG_LEVELS).default('info');
 
+const defaultAction = (otherwise: string) =>
+  new Option(
+    '--default-action <action>',
+    `what becomes of requests to services that no ALLOW policy is about ${otherwise}`,
+  ).choices(['allow', 'deny']);
+
 function createProgram(finish: (code: number) => void): Command {
   const weft = new Command('weft')
     .description('A service mesh over NATS')
@@ -44,6 +50,7 @@ function createProgram(finish: (code: number) => void): Command {
     .option('--creds <file>', 'NATS credentials file')
     .option('--root <file>', 'the mesh root (default: .weft/root.nk here)')
     .option('--admin <address>', 'loopback address of its HTTP endpoint', '127.0.0.1:15999')
+    .addOption(defaultAction('(default: that of context.json beside the root, else allow)'))
     .addOption(logLevel())
     .addHelpText('after', EXIT_CODES)
     .action(async (options) => finish(await (await import('./controller.ts')).controller(options)));
@@ -54,6 +61,7 @@ function createProgram(finish: (code: number) => void): Command {
     .requiredOption('--mesh <name>', 'name of the mesh, a DNS label')
     .option('--dir <folder>', 'where to put it', '.weft')
     .option('--nats <url>', 'where its NATS is, for the context file', 'nats://127.0.0.1:4222')
+    .addOption(defaultAction('(default: allow)'))
     .addHelpText('after', EXIT_CODES)
     .action(async (options) => finish(await (await import('./init.ts')).init(options)));
 

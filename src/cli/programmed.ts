@@ -7,11 +7,6 @@ import { note } from './output.ts';
 import { printable } from './printable.ts';
 
 const POLL_MS = 100;
-/**
- * A service that nobody held has got its first snapshot: agents that use it have nothing to report before they have
- * applied it, and say so with their next heartbeat, which comes each second.
- */
-const SETTLE_MS = 1_500;
 
 export interface WaitOptions {
   readonly wait?: boolean;
@@ -28,7 +23,7 @@ export function timeoutOf({ timeout }: WaitOptions): number {
 }
 
 /**
- * Waits until every agent that holds them has applied the snapshots of a change; says on stderr how far it is.
+ * Waits until every agent that wants them has applied the snapshots of a change; says on stderr how far it is.
  * @returns the exit code: `refused` if some have not within the time
  */
 export async function untilProgrammed(
@@ -43,16 +38,13 @@ export async function untilProgrammed(
     said.set(service, text);
   };
   const startedMs = performance.now();
-  let settledMs: number | undefined;
   for (;;) {
     const { items } = await api.call('programmed', { snapshots });
     for (const { service, applied, of } of items) if (of > 0) say(service, `${applied} of ${of} agents`);
-    settledMs ??= items.some(({ of }) => of === 0) ? startedMs + SETTLE_MS : startedMs;
-    const nowMs = performance.now();
-    const overdue = nowMs - startedMs >= timeoutMs;
+    const overdue = performance.now() - startedMs >= timeoutMs;
     const pending = items.filter(({ applied, of }) => applied < of).map(({ service }) => printable(service));
-    if (pending.length === 0 && (nowMs >= settledMs || overdue)) {
-      for (const { service, of } of items) if (of === 0) say(service, 'no agent holds it');
+    if (pending.length === 0) {
+      for (const { service, of } of items) if (of === 0) say(service, 'no agent wants it');
       return EXIT.done;
     }
     if (overdue) {

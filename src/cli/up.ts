@@ -87,8 +87,8 @@ async function runMesh(
       agent.established();
     });
     const controlling = async () => {
-      const { mesh } = config;
-      const { child, pid } = superviseController({ mesh, ...nats, rootFile, admin, logLevel });
+      const { mesh, defaultAction } = config;
+      const { child, pid } = superviseController({ mesh, ...nats, rootFile, admin, defaultAction, logLevel });
       controllers.push(child);
       await Promise.race([untilReady(admin, pid, ending.signal), child.failed]);
       child.established();

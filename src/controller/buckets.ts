@@ -7,7 +7,7 @@ import {
   jetstreamManager,
 } from '@nats-io/jetstream';
 import { type KV, type KvEntry, Kvm, type KvOptions } from '@nats-io/kv';
-import type { NatsConnection } from '@nats-io/nats-core';
+import { type NatsConnection, RequestError, TimeoutError } from '@nats-io/nats-core';
 import { configBucket, policyBucket, publicationRepublish, stateBucket } from '../protocol/subjects.ts';
 import { CONTROLLER_LIMITS } from './limits.ts';
 
@@ -74,6 +74,8 @@ export interface BucketMark {
   readonly epoch: number;
   /** Of its last write. */
   readonly sequence: number;
+  /** That it holds, older ones of a key and marks of deletion too. */
+  readonly messages: number;
   /** Changes with every write, and when the bucket is made anew. */
   readonly version: string;
 }
@@ -83,23 +85,26 @@ export async function markOf(bucket: KV): Promise<BucketMark> {
   return {
     epoch: Date.parse(String(created)),
     sequence: state.last_seq,
+    messages: state.messages,
     version: `${String(created)} ${state.last_seq}`,
   };
 }
 
-/** The last entry of every key. @throws Error if they do not arrive in time */
-export async function readAll(bucket: KV): Promise<KvEntry[]> {
+/**
+ * Hands the last entry of every key to `take`; whatever else is in the bucket, nothing of it is kept.
+ * @throws Error if they do not arrive in time
+ */
+export async function readAll(bucket: KV, take: (entry: KvEntry) => void): Promise<void> {
   const { streamInfo } = await bucket.status();
   // A watch of an empty bucket says nothing at all.
-  if (streamInfo.state.messages === 0) return [];
-  const entries: KvEntry[] = [];
+  if (streamInfo.state.messages === 0) return;
   const watch = await bucket.watch({ key: '>' });
   const timer = setTimeout(() => watch.stop(), CONTROLLER_LIMITS.readAllMs);
   try {
     for await (const entry of watch) {
-      entries.push(entry);
+      take(entry);
       // The last of those that were there is the first that says so.
-      if (entry.isUpdate) return entries;
+      if (entry.isUpdate) return;
     }
   } finally {
     clearTimeout(timer);
@@ -120,4 +125,11 @@ export function isConflict(error: unknown): boolean {
 /** True if there is no such bucket. */
 export function isMissing(error: unknown): boolean {
   return error instanceof JetStreamApiError && error.code === JetStreamApiCodes.StreamNotFound;
+}
+
+/** True if there was no answer in time: whether what was asked for was done is not known. */
+export function isTimeout(error: unknown): boolean {
+  return (
+    error instanceof TimeoutError || (error instanceof RequestError && error.cause instanceof TimeoutError)
+  );
 }

@@ -2,6 +2,7 @@
 import type { KV } from '@nats-io/kv';
 import type { Check } from '../protocol/api.ts';
 import type { AgentRecord, Fleet } from './fleet.ts';
+import type { Incident, Incidents } from './incidents.ts';
 import { CONTROLLER_LIMITS } from './limits.ts';
 import type { Policy } from './policy.ts';
 import type { Publisher } from './publisher.ts';
@@ -18,6 +19,9 @@ export interface CheckOptions {
   readonly policy: Policy;
   readonly publisher: Publisher;
   readonly views: Views;
+  /** Entries of the buckets that somebody else had written, and heartbeats that had to be dropped. */
+  readonly tampering: Incidents;
+  readonly floods: Incidents;
   readonly wallMs: () => number;
 }
 
@@ -37,9 +41,12 @@ export async function checkMesh(options: CheckOptions): Promise<Check[]> {
     checks.push(await bucketCheck(`JetStream bucket ${name}`, bucket, options.servers()));
   }
   checks.push(policyCheck(options));
+  checks.push(tamperingCheck(options.tampering.recent));
   const agents = [...options.fleet.agents.values()];
+  checks.push(floodCheck(options.floods.recent));
   checks.push(connectedCheck(agents));
   const connected = agents.filter(({ state }) => state === 'connected');
+  checks.push(namesakeCheck(connected, options.fleet));
   checks.push(currentCheck(connected, options.views));
   checks.push(releaseCheck(connected));
   checks.push(clockCheck(connected));
@@ -102,17 +109,60 @@ async function bucketCheck(name: string, bucket: KV, servers: number): Promise<C
 
 /** A store that was lost while what was published from it is still there. */
 function policyCheck({ policy, publisher }: CheckOptions): Check {
-  const count = policy.resources.plain().size;
-  const routed = publisher.services('snapshot').filter((service) => publisher.routed(service));
-  if (count === 0 && routed.length > 0) {
+  if (policy.doubt !== undefined) {
     return not(
       'policy',
       'failed',
-      `there are no resources, but routes of ${named(routed)} are published: the policy bucket was lost, and they still hold`,
+      `${policy.doubt}: nothing can be changed, and what agents have holds`,
+      'restore the newest backup of the policy bucket; or keep what is left (`weft get all -A -o yaml`), delete the bucket and apply all resources',
+    );
+  }
+  const count = policy.resources.plain().size;
+  const told = publisher.services('snapshot').filter((service) => publisher.tells(service));
+  if (count === 0 && told.length > 0) {
+    return not(
+      'policy',
+      'failed',
+      `there are no resources, but snapshots of ${named(told)} are published: the policy bucket was lost, and they still hold`,
       'restore the bucket, or apply the resources again',
     );
   }
   return ok('policy', `${count} ${count === 1 ? 'resource' : 'resources'}`);
+}
+
+function tamperingCheck(recent: Incident | undefined): Check {
+  if (recent === undefined)
+    return ok('writers', 'nobody but controllers has written into the buckets lately');
+  const last = new Date(recent.lastMs).toISOString();
+  return not(
+    'writers',
+    'failed',
+    `${recent.count} entries were not what controllers had written, last at ${last}, and were put right: ${named(recent.names)}`,
+    'let nobody but controllers write $KV.weft-*: see the permissions of the NATS users, and who had those rights until then',
+  );
+}
+
+function floodCheck(recent: Incident | undefined): Check {
+  if (recent === undefined) return ok('heartbeats', 'none had to be dropped lately');
+  return not(
+    'heartbeats',
+    'warning',
+    `${recent.count} were dropped because too many came, also under the names ${named(recent.names)}: whether these agents are gone cannot be said`,
+    'let each agent publish only its own heartbeats: see the permissions of the NATS users, and `nats sub` the subjects weft.*.obs.health.*',
+  );
+}
+
+/** Each of them would take the other's place. */
+function namesakeCheck(agents: readonly AgentRecord[], fleet: Fleet): Check {
+  const twice = agents.filter((record) => fleet.rivals(record) > 0);
+  if (twice.length === 0) return ok('agent names', 'each is used once');
+  const texts = twice.map((record) => `${record.agent} (${fleet.rivals(record) + 1} agents)`);
+  return not(
+    'agent names',
+    'failed',
+    `used more than once: ${named(texts)}; of each only the agent that came last is in the endpoint lists`,
+    'give each agent a `host` of its own in agent.yaml, or stop those that were left running',
+  );
 }
 
 function connectedCheck(agents: readonly AgentRecord[]): Check {

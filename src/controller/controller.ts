@@ -4,8 +4,10 @@
  */
 import type { NatsConnection } from '@nats-io/nats-core';
 import type { Logger } from 'pino';
+import type { DefaultAction } from '../protocol/authorization/authorization.ts';
 import { verificationKey } from '../protocol/identity.ts';
 import { LIMITS } from '../protocol/limits.ts';
+import { NO_REVISION } from '../protocol/revision.ts';
 import type { Root } from '../protocol/root.ts';
 import { signingKey } from '../protocol/signed-document.ts';
 import { heartbeatsSubject } from '../protocol/subjects.ts';
@@ -15,19 +17,21 @@ import { createCallGuard } from './api/call-guard.ts';
 import { createNatsApi } from './api/nats-api.ts';
 import { createNatsService } from './api/nats-service.ts';
 import { listenBeats } from './beat-queue.ts';
-import { isMissing, openBuckets } from './buckets.ts';
+import { isMissing, isTimeout, openBuckets } from './buckets.ts';
 import { followConnection } from './connect.ts';
 import { createDistributor } from './distributor.ts';
 import { createFleet } from './fleet.ts';
 import { createHeartbeatCheck } from './heartbeat-check.ts';
+import { createIncidents } from './incidents.ts';
 import { createKeeper } from './keeper.ts';
 import { createLeader, type LeaderState } from './leader.ts';
 import { createLease } from './lease.ts';
-import { TIMING, type Timing } from './limits.ts';
+import { CONTROLLER_LIMITS, TIMING, type Timing } from './limits.ts';
 import { type ControllerMetrics, createControllerMetrics } from './metrics.ts';
 import { createPolicy } from './policy.ts';
 import { createPublisher } from './publisher.ts';
 import type { Resource } from './resources/resource.ts';
+import { createSeal } from './seal.ts';
 import { createSerial } from './serial.ts';
 import { createStore } from './store.ts';
 import { createVerbs } from './verbs.ts';
@@ -36,12 +40,16 @@ import { createViews } from './views.ts';
 export interface ControllerOptions {
   /** Its own; it is not closed here. */
   readonly connection: NatsConnection;
+  /** On which agents are heard; not closed here either. One of its own keeps a flood of them from holding up the buckets. */
+  readonly heartbeats?: NatsConnection;
   readonly mesh: string;
   readonly root: Root;
   /** Of this process, among all controllers. */
   readonly id: string;
   readonly release: string;
   readonly log: Logger;
+  /** What becomes of requests to services that no ALLOW policy is about; `allow` if it is not said. */
+  readonly defaultAction?: DefaultAction;
   readonly timing?: Partial<Timing>;
   /** Monotonic and wall clock, ms. */
   readonly now?: () => number;
@@ -65,6 +73,7 @@ export interface Controller {
 /** Opens the buckets and starts. @throws the client's error if JetStream does not answer, or is not there */
 export async function startController(options: ControllerOptions): Promise<Controller> {
   const { connection, mesh, root, id, log, now = () => performance.now(), wallMs = Date.now } = options;
+  const { heartbeats = connection } = options;
   const timing = { ...TIMING, ...options.timing };
   const rootKey = verificationKey(root.publicKey);
   const rootSigningKey = signingKey(root);
@@ -75,10 +84,24 @@ export async function startController(options: ControllerOptions): Promise<Contr
   const buckets = await openBuckets(connection, mesh);
 
   let up = true;
+  let hearing = true;
   /** Whether a term of leading has been prepared, and lasts. */
   let acting = false;
   let term = 0;
   let toKeep = false;
+
+  const tampering = createIncidents(CONTROLLER_LIMITS.tamperedToldMs, wallMs);
+  const floods = createIncidents(CONTROLLER_LIMITS.floodToldMs, wallMs);
+  const tampered = (bucket: string, key: string) => {
+    metrics.tampered(bucket);
+    tampering.add(`${bucket} ${key}`);
+  };
+  let toldTampering = 0;
+  const tellTampering = () => {
+    const { count, names } = tampering.recent ?? { count: 0, names: [] };
+    if (count > toldTampering) log.warn({ count, names }, 'somebody else writes into the buckets; put right');
+    toldTampering = count;
+  };
 
   const failed = (error: unknown) => {
     metrics.failed();
@@ -95,17 +118,14 @@ export async function startController(options: ControllerOptions): Promise<Contr
       toKeep = true;
     },
   });
-  const store = createStore<Resource>({
-    ...buckets,
-    payloadBytesMax,
-    mesh,
-    signingKey: rootSigningKey,
-    rootKey,
-  });
+  const seal = createSeal({ mesh, signingKey: rootSigningKey, rootKey });
+  const store = createStore<Resource>({ ...buckets, seal, payloadBytesMax, wallMs, tampered });
   const policy = createPolicy({
     store,
     mesh,
     knownServices: fleet.services,
+    published: () => publisher.services('snapshot'),
+    defaultAction: options.defaultAction ?? 'allow',
     payloadBytesMax: publicationBytesMax,
     unreadable: (key) => log.error({ key }, 'a resource in the store cannot be read; it has no effect'),
   });
@@ -134,7 +154,7 @@ export async function startController(options: ControllerOptions): Promise<Contr
     settleMs: timing.agentLeaseMs,
     failed,
   });
-  const keeper = createKeeper(buckets.state, payloadBytesMax);
+  const keeper = createKeeper(buckets.state, seal, payloadBytesMax, (key) => tampered('state', key));
   const views = createViews({ fleet, policy, publisher, wallMs });
   const guard = createCallGuard({ rootKey, mesh, wallMs });
   const refreshing = createSerial();
@@ -155,6 +175,9 @@ export async function startController(options: ControllerOptions): Promise<Contr
       inTurn,
       leading,
       leader: () => lease.holder,
+      tampering,
+      floods,
+      pageBytesMax: () => payloadBytesMax() - CONTROLLER_LIMITS.pageOverheadBytes,
       servers: () =>
         connection.info?.cluster === undefined ? 1 : (connection.info.connect_urls?.length ?? 1),
       wallMs,
@@ -164,6 +187,7 @@ export async function startController(options: ControllerOptions): Promise<Contr
           if (leader.state === 'leading') return beginning;
           await policy.refresh();
           await publisher.refresh();
+          store.witness(publisher.policy);
         }),
       failed,
     }),
@@ -190,6 +214,7 @@ export async function startController(options: ControllerOptions): Promise<Contr
       fleet.restore(await keeper.load());
       await policy.load();
       await publisher.load();
+      store.witness(publisher.policy);
       // Should the state bucket have been lost: who has endpoints published was there lately.
       const served = publisher.services('endpoints').filter((name) => !fleet.services.has(name));
       fleet.restore({ agents: [], services: served.map((name) => [name, wallMs()]) });
@@ -202,6 +227,7 @@ export async function startController(options: ControllerOptions): Promise<Contr
     toKeep = true;
     distributor.begin();
     natsApi.lead(true);
+    tellTampering();
     log.info({ resources: policy.resources.plain().size }, 'leading');
   };
   const end = (): void => {
@@ -211,6 +237,14 @@ export async function startController(options: ControllerOptions): Promise<Contr
     store.giveUp();
     natsApi.lead(false);
     distributor.end();
+  };
+  const audit = async (): Promise<void> => {
+    await inTurn(async () => {
+      if (!leading() || (await store.audit())) return;
+      await policy.load();
+      distributor.reloaded();
+    });
+    for (const key of await distributor.audit()) tampered('config', key);
   };
   const leader = createLeader({
     lease: {
@@ -235,17 +269,24 @@ export async function startController(options: ControllerOptions): Promise<Contr
   });
 
   const beats = listenBeats({
-    connection,
+    connection: heartbeats,
     subject: heartbeatsSubject(mesh),
     check: createHeartbeatCheck(rootKey, mesh, wallMs),
-    hear: fleet.hear,
-    counted: metrics.beat,
+    known: (agent) => fleet.agents.has(agent),
+    hear(checked) {
+      store.witness(checked.beat.policy ?? NO_REVISION);
+      return fleet.hear(checked);
+    },
+    counted(result, agent) {
+      metrics.beat(result);
+      if (result === 'dropped') floods.add(agent);
+    },
   });
   let sweptMs = now();
   const sweeper = setInterval(() => {
     const passedMs = now() - sweptMs;
     sweptMs = now();
-    if (up) fleet.sweep(passedMs);
+    if (up && hearing) fleet.sweep(passedMs, beats.missed());
     distributor.sweep();
   }, timing.sweepMs);
   let keeping = false;
@@ -256,6 +297,25 @@ export async function startController(options: ControllerOptions): Promise<Contr
     await keeper.save(fleet.keep()).catch(failed);
     keeping = false;
   }, timing.keepMs);
+  let auditing = false;
+  const auditor = setInterval(async () => {
+    if (auditing || !leading()) return;
+    auditing = true;
+    await audit().catch((error: unknown) => {
+      // The lease says soon enough if nobody answers any more.
+      if (!isTimeout(error)) failed(error);
+    });
+    auditing = false;
+    tellTampering();
+  }, timing.auditMs);
+  void followConnection(heartbeats, {
+    lost() {
+      hearing = false;
+    },
+    back() {
+      hearing = true;
+    },
+  });
   void followConnection(connection, {
     lost() {
       up = false;
@@ -278,7 +338,7 @@ export async function startController(options: ControllerOptions): Promise<Contr
       return this.reason === undefined;
     },
     get reason() {
-      if (!up) return 'it has no connection to NATS';
+      if (!up || !hearing) return 'it has no connection to NATS';
       if (leader.state === 'leading') return acting ? undefined : 'it is about to lead';
       if (leader.state === 'stopped') return 'it is stopped';
       return lease.holder === undefined || lease.holder === id ? 'no controller leads yet' : undefined;
@@ -288,6 +348,7 @@ export async function startController(options: ControllerOptions): Promise<Contr
     async stop() {
       clearInterval(sweeper);
       clearInterval(keep);
+      clearInterval(auditor);
       beats.stop();
       if (leading()) await keeper.save(fleet.keep()).catch(() => {});
       end();

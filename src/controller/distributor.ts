@@ -4,9 +4,10 @@
  *
  * Invariants: G1 until heartbeats have been listened to for a whole lease, no endpoint list loses an agent and nothing is
  * concluded from a service being unknown, because whoever has just begun to listen knows nobody yet; G2 a store that was
- * lost takes back no route that is published.
+ * lost takes back no route that is published, and from one that is in doubt nothing follows.
  */
 import type { Revision } from '../protocol/revision.ts';
+import { publicationKey } from '../protocol/subjects.ts';
 import type { Fleet } from './fleet.ts';
 import type { Policy } from './policy.ts';
 import type { Publisher } from './publisher.ts';
@@ -35,6 +36,7 @@ export function createDistributor(options: DistributorOptions) {
   const snapshotsInTurn = createSerial();
   const changedEndpoints = new Set<string>();
   const changedKnown = new Set<string>();
+  const changedSnapshots = new Set<string>();
   let timer: NodeJS.Timeout | undefined;
   /** Whether everything was published once in this term, after settling. */
   let complete = false;
@@ -58,7 +60,7 @@ export function createDistributor(options: DistributorOptions) {
     snapshotsInTurn(async () => {
       const published: { service: string; revision: Revision }[] = [];
       await inParallel(services, WIDTH, async (service) => {
-        if (!leading()) return;
+        if (!leading() || policy.doubt !== undefined) return;
         await publisher.snapshot(service, (revision) => policy.compile(service, revision));
         const revision = publisher.revisionOf(service);
         if (revision !== undefined) published.push({ service, revision });
@@ -66,11 +68,18 @@ export function createDistributor(options: DistributorOptions) {
       return published;
     });
 
+  /** What holds for the whole mesh holds for a service that no resource names, too; what is published is not taken back (G2). */
+  const isNew = (service: string) => publisher.revisionOf(service) === undefined;
+
+  /** Not what followed from resources of a store that was lost. */
+  const isOurs = (service: string) => !policy.blank || !publisher.tells(service);
+
   const everySnapshot = () => {
-    const services = new Set(policy.blank ? [] : publisher.services('snapshot'));
+    const services = new Set(publisher.services('snapshot').filter(isOurs));
     for (const [, { resource }] of policy.resources.all()) {
       for (const service of policy.graph.servicesTouchedBy(undefined, resource)) services.add(service);
     }
+    for (const service of fleet.services) if (isNew(service)) services.add(service);
     return [...services];
   };
 
@@ -78,11 +87,15 @@ export function createDistributor(options: DistributorOptions) {
     timer = undefined;
     if (!on || !leading()) return;
     const endpoints = [...changedEndpoints];
-    const known = [...changedKnown];
+    const snapshots = new Set(changedSnapshots);
+    for (const service of changedKnown) {
+      if (isNew(service)) snapshots.add(service);
+      for (const referring of policy.graph.servicesReferring(service)) snapshots.add(referring);
+    }
     changedEndpoints.clear();
     changedKnown.clear();
-    const referring = new Set(known.flatMap((service) => [...policy.graph.servicesReferring(service)]));
-    await Promise.all([publishEndpoints(endpoints), publishSnapshots([...referring])]).catch(failed);
+    changedSnapshots.clear();
+    await Promise.all([publishEndpoints(endpoints), publishSnapshots([...snapshots])]).catch(failed);
   };
   const gather = () => {
     if (on) timer ??= setTimeout(flush, gatherMs);
@@ -118,14 +131,37 @@ export function createDistributor(options: DistributorOptions) {
       timer = undefined;
       changedEndpoints.clear();
       changedKnown.clear();
+      changedSnapshots.clear();
     },
-    /** To be called now and then: publishes everything once, as soon as that is allowed (G1). */
+    /** The resources may be other ones than before: everything is to be published once more. */
+    reloaded(): void {
+      complete = false;
+    },
+    /** To be called now and then: publishes everything once, as soon as that is allowed (G1, G2). */
     sweep(): void {
-      if (!on || complete || !settled()) return;
+      if (!on || complete || !settled() || policy.doubt !== undefined) return;
       complete = true;
       this.endpointsChanged([...publisher.services('endpoints'), ...fleet.servedServices()]);
       publishSnapshots(everySnapshot()).catch(failed);
     },
+    /**
+     * Publishes again what somebody else has written over. @returns the keys of it
+     * @throws an error of the client
+     */
+    audit: (): Promise<string[]> =>
+      endpointsInTurn(() =>
+        snapshotsInTurn(async () => {
+          if (!on || !complete || !leading()) return [];
+          const odd = await publisher.audit();
+          for (const service of odd.endpoints) changedEndpoints.add(service);
+          // What no resource stands behind could only be taken back (G2).
+          for (const service of odd.snapshot) if (isOurs(service)) changedSnapshots.add(service);
+          gather();
+          return (['endpoints', 'snapshot'] as const).flatMap((kind) =>
+            odd[kind].map((service) => publicationKey(kind, service)),
+          );
+        }),
+      ),
   });
 }
 

@@ -2,13 +2,16 @@
  * What the controller knows of the agents, from their heartbeats: who is there, and who serves what in which state.
  *
  * Invariants: H1 a heartbeat changes something once: within a session its number grows, and an older session does
- * not come back; H2 time in which this process did not run, or had no bus, is no silence of an agent's.
+ * not come back; H2 time in which this process did not run, had no bus, or could not hear an agent for others, is no silence
+ * of it; H3 of several processes under one name the one that came last counts until it falls silent: their beats in turn
+ * change nothing.
  */
 import type { Endpoint } from '../protocol/endpoint-list.ts';
 import type { Heartbeat, WorkloadReport } from '../protocol/heartbeat.ts';
 import { LIMITS } from '../protocol/limits.ts';
-import type { Revision } from '../protocol/revision.ts';
+import { NO_REVISION, type Revision } from '../protocol/revision.ts';
 import { type AgentEvent, type AgentState, nextAgentState } from './agent-state.ts';
+import type { Missed } from './beat-queue.ts';
 import type { CheckedBeat } from './heartbeat-check.ts';
 import { createKnownServices } from './known-services.ts';
 import { CONTROLLER_LIMITS, type Timing } from './limits.ts';
@@ -29,8 +32,22 @@ export interface AgentRecord {
   expiresAtMs: number;
   workloads: readonly WorkloadReport[];
   applied: Readonly<Record<string, Revision>>;
+  /** Of its snapshots: see `Heartbeat.policy`. */
+  policy: Revision;
   /** By the fleet's own clock. */
   heardMs: number;
+  /** Sessions that it had before; the last ones. */
+  former: readonly Former[];
+}
+
+/** A session in whose place another one of the same agent has come. */
+interface Former {
+  readonly session: string;
+  readonly sequence: number;
+  /** The agent's clock when it was replaced. */
+  readonly timeMs: number;
+  /** When it was heard all the same, by the fleet's own clock: then there are two agents of that name (H3). */
+  readonly heardMs: number;
 }
 
 /** What is kept of the fleet, so that a restarted controller does not forget it. */
@@ -61,6 +78,8 @@ export function createFleet({ timing, wallMs, changed, known, toKeep }: FleetOpt
   const services = createKnownServices(wallMs);
   /** Passes only while beats can arrive (H2). */
   let clockMs = 0;
+  /** Passes only while nobody's beats are dropped. */
+  let listenedMs = 0;
 
   const leave = (record: AgentRecord): string[] => {
     const names = record.workloads.map(({ service }) => service);
@@ -96,19 +115,47 @@ export function createFleet({ timing, wallMs, changed, known, toKeep }: FleetOpt
     return record;
   };
 
+  /** Alive although it was replaced, unless the beat is one of before, or its last word. */
+  const hearFormer = (record: AgentRecord, former: Former, beat: Heartbeat): void => {
+    if (beat.sequence <= former.sequence || beat.timeMs <= former.timeMs) return;
+    const heard = beat.leaving
+      ? { ...former, sequence: beat.sequence, heardMs: Number.NEGATIVE_INFINITY }
+      : { ...former, sequence: beat.sequence, heardMs: clockMs };
+    record.former = record.former.map((one) => (one === former ? heard : one));
+  };
+
   return Object.freeze({
     agents: agents as ReadonlyMap<string, AgentRecord>,
     services: services.names,
-    /** How long beats have been listened to, ms. */
+    /** How long beats of all agents have been listened to, ms. */
     get listenedMs() {
-      return clockMs;
+      return listenedMs;
     },
+
+    /** How many other processes beat under the name of an agent (H3). */
+    rivals: ({ former }: AgentRecord): number =>
+      former.filter(({ heardMs }) => clockMs - heardMs < timing.agentLeaseMs).length,
 
     /** @returns false if it was an old one, or there is no room for one more agent. */
     hear({ beat, identity }: CheckedBeat): boolean {
       const record = recordOf(beat);
-      if (record === undefined || !isNewer(beat, record, wallMs())) return false;
-      if (record.session !== beat.session) record.applied = {};
+      if (record === undefined) return false;
+      const former = record.former.find(({ session }) => session === beat.session);
+      if (former !== undefined && record.state === 'connected') {
+        hearFormer(record, former, beat);
+        return false;
+      }
+      if (!isNewer(beat, record, wallMs())) {
+        // By a clock that is behind it may be another process; its next beat says so.
+        if (record.session !== beat.session) record.former = withFormer(record, beat);
+        return false;
+      }
+      if (record.session !== beat.session) {
+        const { session, sequence } = record;
+        record.former = withFormer(record, { session, sequence, timeMs: beat.timeMs }, beat.session);
+        record.applied = {};
+        record.policy = NO_REVISION;
+      }
       const before = fingerprint(record);
       const touched = new Set(leave(record));
       record.session = beat.session;
@@ -121,6 +168,7 @@ export function createFleet({ timing, wallMs, changed, known, toKeep }: FleetOpt
       record.workloads = beat.workloads;
       record.heardMs = clockMs;
       if (beat.applied !== undefined) record.applied = beat.applied;
+      record.policy = beat.policy ?? NO_REVISION;
       if (!beat.leaving) enter(record);
       transit(record, beat.leaving ? 'leave' : 'beat');
 
@@ -136,12 +184,18 @@ export function createFleet({ timing, wallMs, changed, known, toKeep }: FleetOpt
       return true;
     },
 
-    /** Once every `sweepMs` while the bus is there. @param passedMs since the last one, by a monotonic clock */
-    sweep(passedMs: number): void {
-      clockMs += Math.min(passedMs, 2 * timing.sweepMs);
+    /**
+     * Once every `sweepMs` while the bus is there.
+     * @param passedMs since the last one, by a monotonic clock. @param missed what could not be heard meanwhile (H2)
+     */
+    sweep(passedMs: number, missed: Missed = NOTHING_MISSED): void {
+      const stepMs = Math.min(passedMs, 2 * timing.sweepMs);
+      clockMs += stepMs;
+      if (!missed.strangers) listenedMs += stepMs;
       const forgottenMs = wallMs() - CONTROLLER_LIMITS.agentForgottenMs;
       for (const record of agents.values()) {
         if (record.state === 'connected') {
+          if (missed.agents.has(record.agent)) record.heardMs = clockMs;
           if (clockMs - record.heardMs >= timing.agentLeaseMs) transit(record, 'silence');
         } else if (record.sinceMs < forgottenMs) {
           agents.delete(record.agent);
@@ -210,8 +264,24 @@ const UNHEARD: Omit<AgentRecord, 'agent' | 'state' | 'sinceMs'> = Object.freeze(
   expiresAtMs: 0,
   workloads: [],
   applied: {},
+  policy: NO_REVISION,
   heardMs: 0,
+  former: [],
 });
+
+const NOTHING_MISSED: Missed = Object.freeze({ agents: new Set<string>(), strangers: false });
+
+/** The sessions that are not the present one, with one more. */
+function withFormer(
+  { former }: AgentRecord,
+  { session, sequence, timeMs }: Pick<Former, 'session' | 'sequence' | 'timeMs'>,
+  present?: string,
+): Former[] {
+  const others = former.filter((one) => one.session !== present && one.session !== session);
+  if (session === '') return others;
+  const last = { session, sequence, timeMs, heardMs: Number.NEGATIVE_INFINITY };
+  return [...others, last].slice(-CONTROLLER_LIMITS.formerSessionsMax);
+}
 
 /** H1. A host whose clock was set back is heard again once its last session has ended, if it is right now. */
 function isNewer(beat: Heartbeat, record: AgentRecord, wallMs: number): boolean {

@@ -6,8 +6,23 @@ import { type Heartbeat, readHeartbeat } from '../protocol/heartbeat.ts';
 import { checkIdentity } from '../protocol/identity.ts';
 import type { PeerIdentity } from '../protocol/keyring.ts';
 import { LIMITS } from '../protocol/limits.ts';
-import { openDocument } from '../protocol/signed-document.ts';
+import { headerOf, openDocument } from '../protocol/signed-document.ts';
 import { CONTROLLER_LIMITS } from './limits.ts';
+
+const SIGNATURE_CHARACTERS = 86;
+const DOT = 0x2e;
+/** How every heartbeat begins: with the header of its signature. */
+const START = Buffer.from(`${headerOf('weft-heartbeat')}.`, 'latin1');
+
+/** Whether it is worth the time to check a signature: for what is no heartbeat at all costs next to nothing. */
+export function mayBeHeartbeat(payload: Uint8Array): boolean {
+  return (
+    payload.length <= LIMITS.heartbeatBytesMax &&
+    payload.length > START.length + SIGNATURE_CHARACTERS &&
+    payload[payload.length - SIGNATURE_CHARACTERS - 1] === DOT &&
+    START.compare(payload, 0, START.length) === 0
+  );
+}
 
 export interface CheckedBeat {
   readonly beat: Heartbeat;
@@ -32,9 +47,8 @@ export function createHeartbeatCheck(rootKey: KeyObject, mesh: string, wallMs: (
   };
 
   return (subject, payload) => {
-    if (payload.length > CONTROLLER_LIMITS.heartbeatBytesMax) throw denied('too long');
     const text = Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength).toString('latin1');
-    const claims = openDocument(rootKey, 'weft-heartbeat', text, CONTROLLER_LIMITS.heartbeatBytesMax);
+    const claims = openDocument(rootKey, 'weft-heartbeat', text, LIMITS.heartbeatBytesMax);
     const beat = readHeartbeat(mesh, claims);
     if (beat === undefined) throw denied('malformed, or of another mesh');
     // An old one that somebody has kept; and packets of an agent whose clock is so wrong are refused everywhere.

@@ -1,50 +1,67 @@
 /** Keeps what is known of the fleet in the state bucket, so that a new leader, or a restarted one, does not forget it. */
 import type { KV } from '@nats-io/kv';
 import { isLabel, isServiceName } from '../protocol/names.ts';
+import { isConflict } from './buckets.ts';
 import type { KeptFleet } from './fleet.ts';
+import type { Seal } from './seal.ts';
 
 const KEY = 'fleet';
 const OVERHEAD_BYTES = 1_024;
+/** Writes of somebody else that one of ours is tried against. */
+const TRIES_MAX = 8;
 const STATES: ReadonlySet<unknown> = new Set(['connected', 'lost', 'left']);
 
 export type Keeper = ReturnType<typeof createKeeper>;
 
-export function createKeeper(bucket: KV, payloadBytesMax: () => number) {
+/** @param tampered somebody else has written under the key. */
+export function createKeeper(
+  bucket: KV,
+  seal: Seal,
+  payloadBytesMax: () => number,
+  tampered: (key: string) => void,
+) {
   let revision = 0;
   return Object.freeze({
     /** What was kept; nothing if there is none, or it cannot be read. */
     async load(): Promise<KeptFleet> {
       const entry = await bucket.get(KEY);
       revision = entry?.revision ?? 0;
-      if (entry?.operation !== 'PUT') return NOTHING;
-      try {
-        return readKept(entry.json<Partial<KeptFleet> | null>());
-      } catch {
-        return NOTHING;
-      }
+      const content = seal.open('weft-journal', entry);
+      if (entry !== null && content === undefined) tampered(KEY);
+      return readKept(content as Partial<KeptFleet> | undefined);
     },
-    /** @throws an error of the client; a conflict if another controller has written */
+    /** @throws an error of the client */
     async save(fleet: KeptFleet): Promise<void> {
-      const text = fitting(fleet, payloadBytesMax() - OVERHEAD_BYTES);
-      revision = await bucket.put(KEY, text, { previousSeq: revision });
+      // Signed documents are base64.
+      const kept = fitting(fleet, Math.floor(((payloadBytesMax() - OVERHEAD_BYTES) * 3) / 4));
+      const text = seal.close('weft-journal', KEY, kept);
+      for (let tries = 1; ; tries++) {
+        try {
+          revision = await bucket.put(KEY, text, { previousSeq: revision });
+          return;
+        } catch (error) {
+          if (!isConflict(error) || tries >= TRIES_MAX) throw error;
+          // Another leader has written, or a stranger: who leads is said by the lease and the journal, not here.
+          const entry = await bucket.get(KEY);
+          if (entry !== null && seal.open('weft-journal', entry) === undefined) tampered(KEY);
+          revision = entry?.revision ?? 0;
+        }
+      }
     },
   });
 }
 
-const NOTHING: KeptFleet = Object.freeze({ agents: [], services: [] });
-
 /** Services matter most: without them routes lose their backends. Agents that are left out are heard again soon. */
-function fitting(fleet: KeptFleet, bytesMax: number): string {
-  const whole = JSON.stringify(fleet);
-  if (Buffer.byteLength(whole) <= bytesMax) return whole;
+function fitting(fleet: KeptFleet, bytesMax: number): KeptFleet {
+  if (Buffer.byteLength(JSON.stringify(fleet)) <= bytesMax) return fleet;
   const services = fleet.services.toSorted((a, b) => b[1] - a[1]);
   for (let count = services.length; ; count = Math.floor(count * 0.9)) {
-    const text = JSON.stringify({ agents: [], services: services.slice(0, count) });
-    if (Buffer.byteLength(text) <= bytesMax) return text;
+    const fewer = { agents: [], services: services.slice(0, count) };
+    if (Buffer.byteLength(JSON.stringify(fewer)) <= bytesMax) return fewer;
   }
 }
 
-function readKept(kept: Partial<KeptFleet> | null): KeptFleet {
+function readKept(kept: Partial<KeptFleet> | undefined): KeptFleet {
   const agents = (kept?.agents ?? []).filter(
     ({ agent, state, sinceMs, session, sequence, timeMs, release }) =>
       typeof agent === 'string' &&

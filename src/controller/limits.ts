@@ -4,10 +4,26 @@ const HOUR_MS = 3_600_000;
 export const CONTROLLER_LIMITS = Object.freeze({
   /** Revisions of a resource that are kept. */
   historyMax: 64,
+  /** Earlier sessions of an agent that are remembered, to know if they go on beside the present one. */
+  formerSessionsMax: 8,
+  /** Keys of the policy bucket that are looked at; who can write there may have written any number. */
+  keysMax: 50_000,
+  /** How long `check` tells of entries that somebody else had written. */
+  tamperedToldMs: HOUR_MS,
+  /** What `check` and logs name of such things. */
+  incidentsNamedMax: 10,
   agentsMax: 10_000,
-  /** Heartbeats that wait to be checked (some 0.3 ms each). */
-  beatsWaitingMax: 20_000,
-  heartbeatBytesMax: 512 * 1024,
+  /**
+   * Heartbeats that wait to be checked (some 0.3 ms each): of one agent; of one, and of how many, that nobody has heard of yet;
+   * bytes of all of them, and of one that is taken even then because nothing else of its agent waits.
+   */
+  beatsPerAgentMax: 4,
+  beatsPerStrangerMax: 2,
+  strangersWaitingMax: 2_048,
+  beatBytesWaitingMax: 64 * 1024 * 1024,
+  beatBytesSmall: 4 * 1024,
+  /** How long `check` tells that heartbeats had to be dropped. */
+  floodToldMs: 60_000,
   servicesMax: 20_000,
   /** A service of which nobody has heard for this long is no longer known; its routes lose it as a backend. */
   serviceForgottenMs: 24 * HOUR_MS,
@@ -19,6 +35,9 @@ export const CONTROLLER_LIMITS = Object.freeze({
   skewWarnMs: 1_000,
   skewFailMs: 5_000,
   identityWarnMs: 2 * HOUR_MS,
+  /** Items of one page of a list; and what an answer takes besides them. */
+  pageBytesMax: 512 * 1024,
+  pageOverheadBytes: 4 * 1024,
   httpBodyBytesMax: 2 * 1024 * 1024,
   httpRequestMs: 10_000,
   httpConnectionsMax: 64,
@@ -42,6 +61,8 @@ export interface Timing {
   readonly gatherMs: number;
   /** How long what is known of the fleet may be newer than what is kept of it. */
   readonly keepMs: number;
+  /** How often the leader looks whether somebody else has written into the buckets. */
+  readonly auditMs: number;
 }
 
 export const TIMING: Timing = Object.freeze({
@@ -52,4 +73,5 @@ export const TIMING: Timing = Object.freeze({
   sweepMs: 250,
   gatherMs: 20,
   keepMs: 1_000,
+  auditMs: 2_000,
 });

@@ -31,8 +31,15 @@ export function createControllerMetrics() {
     help: 'Writes and reads of the buckets that failed, and ended a term of leading',
     registers,
   });
+  const tampered = new Counter({
+    name: 'weft_controller_tampered_total',
+    help: 'Entries of the buckets that somebody else had written, and that were put right, by bucket',
+    labelNames: ['bucket'] as const,
+    registers,
+  });
   return Object.freeze({
     registry,
+    tampered: (bucket: string) => tampered.inc({ bucket }),
     beat: (result: 'taken' | 'old' | 'refused' | 'dropped') => beats.inc({ result }),
     published: (kind: PublicationKind) => publications.inc({ kind }),
     called: (verb: string, result: string) => calls.inc({ verb, result }),

@@ -1,4 +1,5 @@
 /** The authored resources in memory, with what follows from them: read from the store, and changed through it. */
+import type { DefaultAction } from '../protocol/authorization/authorization.ts';
 import { readSnapshot } from '../protocol/read-snapshot.ts';
 import type { Revision } from '../protocol/revision.ts';
 import type { Snapshot } from '../protocol/snapshot.ts';
@@ -6,6 +7,7 @@ import { compileService } from './compile/compile-service.ts';
 import { createCompileIndex, type ResourceGraph } from './compile/resource-graph.ts';
 import { ControllerError } from './controller-error.ts';
 import { snapshotExcess } from './publisher.ts';
+import { isAuthorizationPolicy, policyTarget } from './resources/authorization-policy.ts';
 import { type Resource, resourceKey } from './resources/resource.ts';
 import { validateResource } from './resources/validate.ts';
 import type { Store, StoredResource, StoreWrite } from './store.ts';
@@ -24,6 +26,10 @@ export interface PolicyOptions {
   readonly store: Store<Resource>;
   readonly mesh: string;
   readonly knownServices: ReadonlySet<string>;
+  /** Services of which a snapshot is published. */
+  readonly published: () => readonly string[];
+  /** What becomes of requests to services that no ALLOW policy is about. */
+  readonly defaultAction: DefaultAction;
   readonly payloadBytesMax: () => number;
   readonly unreadable: (key: string) => void;
 }
@@ -33,21 +39,27 @@ export type Policy = ReturnType<typeof createPolicy>;
 /** Of a snapshot that is only looked at. */
 const TRIAL: Revision = [0, 0];
 
-export function createPolicy({ store, mesh, knownServices, payloadBytesMax, unreadable }: PolicyOptions) {
+export function createPolicy(options: PolicyOptions) {
+  const { store, mesh, knownServices, published, defaultAction, payloadBytesMax, unreadable } = options;
   let resources = new Map<string, StoredResource<Resource>>();
   /** The same, without what the store says of them. */
   let plain = new Map<string, Resource>();
   let graph: ResourceGraph = createCompileIndex([]);
   let version = '';
-  let blank = false;
 
-  const compile = (service: string, [epoch, revision]: Revision): Snapshot =>
-    compileService(service, graph, knownServices, { mesh, epoch, revision });
+  const authorized = { defaultAction, revisionOf: (key: string) => resources.get(key)?.revision ?? 0 };
+
+  const compile = (service: string, [epoch, revision]: Revision): Snapshot => ({
+    ...compileService(service, graph, knownServices, { mesh, epoch, revision }, authorized),
+    policy: store.at,
+  });
 
   const change = (changes: readonly PlannedChange[]): Set<string> => {
     const touched = new Set<string>();
     for (const { before, after } of changes) {
       for (const service of graph.change(before?.resource, after)) touched.add(service);
+      if (![before?.resource, after].some(isMeshWide)) continue;
+      for (const service of [...knownServices, ...published()]) touched.add(service);
     }
     return touched;
   };
@@ -65,17 +77,21 @@ export function createPolicy({ store, mesh, knownServices, payloadBytesMax, unre
       return graph;
     },
     compile,
-    /** Nothing was ever written to the store when it was read: that there are no resources says nothing. */
+    mesh,
+    /** Nothing was ever written to the store: that there are no resources says nothing. */
     get blank() {
-      return blank;
+      return store.blank;
+    },
+    /** Why nothing may follow from the resources; undefined if all is well. */
+    get doubt() {
+      return store.doubt;
     },
 
     /** Reads everything anew. */
     async load(): Promise<void> {
-      blank = await store.blank();
       // The version first: what is written meanwhile is read again next time.
       version = await store.version();
-      resources = await store.list(unreadable);
+      resources = await store.list();
       for (const [key, { resource }] of resources) {
         if (isSound(key, resource)) continue;
         resources.delete(key);
@@ -121,33 +137,36 @@ export function createPolicy({ store, mesh, knownServices, payloadBytesMax, unre
 
     /**
      * Writes a change set that was tried, and takes it in.
-     * @returns the touched services, and the revision of each resource. @throws see `Store.apply`
+     * @returns the touched services, and the revision that all these resources have now. @throws see `Store.apply`
      */
     async commit(
       changes: readonly PlannedChange[],
       by: { author: string; nonce: string; untilMs: number; nowMs: number },
-    ): Promise<{ touched: Set<string>; revisions: Map<string, number> }> {
+    ): Promise<{ touched: Set<string>; revision: number }> {
       const time = new Date(by.nowMs).toISOString();
       const writes: StoreWrite<Resource>[] = [];
       for (const { key, before, after } of changes) {
-        // A deleted resource has left its mark in the history.
-        const expected = before?.revision ?? (await store.revisionOf(key));
         const change = after === undefined ? 'deleted' : before === undefined ? 'created' : 'configured';
-        writes.push({ key, expected, record: { resource: after ?? null, author: by.author, time, change } });
+        writes.push({ key, record: { resource: after ?? null, author: by.author, time, change } });
       }
-      const revisions = await store.apply(writes, by);
+      const revision = await store.apply(writes, by);
       for (const { key, after } of changes) {
         if (after === undefined) {
           resources.delete(key);
           plain.delete(key);
         } else {
-          resources.set(key, { resource: after, revision: revisions.get(key) as number });
+          resources.set(key, { resource: after, revision });
           plain.set(key, after);
         }
       }
-      return { touched: change(changes), revisions };
+      return { touched: change(changes), revision };
     },
   });
+}
+
+/** True for what is about services that no resource may name. */
+function isMeshWide(resource: Resource | undefined): boolean {
+  return resource !== undefined && isAuthorizationPolicy(resource) && policyTarget(resource) === undefined;
 }
 
 /** What somebody else has written, or an older release, must not keep everything else from being read. */

@@ -2,16 +2,19 @@
  * What the mesh's agents read: signed snapshots and endpoint lists in the config bucket.
  *
  * Invariants: W1 nothing is written that says the same as what is there; W2 the revision of a service's publication
- * grows with each write, also when the bucket was lost and made anew; W3 every write names the revision it replaces.
+ * grows with each write, also when the bucket was lost and made anew; W3 every write names the entry it replaces; W4 what
+ * somebody else has written is found by counting: of an untouched bucket the last sequence, and the number of entries, follow
+ * from our own writes.
  */
 import { createHash, type KeyObject } from 'node:crypto';
 import type { KV } from '@nats-io/kv';
 import type { Endpoint, EndpointList } from '../protocol/endpoint-list.ts';
 import { compareRevisions, isRevision, NO_REVISION, type Revision } from '../protocol/revision.ts';
 import { openDocument, publicationType, signDocument } from '../protocol/signed-document.ts';
-import type { Snapshot } from '../protocol/snapshot.ts';
+import { type Snapshot, saysDefaults, saysNothing } from '../protocol/snapshot.ts';
 import { type PublicationKind, publicationKey } from '../protocol/subjects.ts';
 import { markOf, readAll } from './buckets.ts';
+import { CONTROLLER_LIMITS } from './limits.ts';
 
 /** What is known of one key of the bucket. */
 interface Published {
@@ -21,8 +24,10 @@ interface Published {
   readonly digest: string;
   /** Of an endpoint list. */
   readonly agents: ReadonlySet<string>;
-  /** Of a snapshot: whether it has rules. */
-  readonly routed: boolean;
+  /** Of a snapshot: the change set that it follows from. */
+  readonly policy: Revision;
+  /** Of a snapshot: whether any resource has a part in it. */
+  readonly telling: boolean;
 }
 
 export interface PublisherOptions {
@@ -45,7 +50,8 @@ const NOTHING: Published = Object.freeze({
   revision: NO_REVISION,
   digest: '',
   agents: new Set<string>(),
-  routed: false,
+  policy: NO_REVISION,
+  telling: false,
 });
 
 export type Publisher = ReturnType<typeof createPublisher>;
@@ -58,6 +64,8 @@ export function createPublisher(options: PublisherOptions) {
   let epoch = 0;
   /** Of the last write to the bucket: no number that was ever given in this epoch is above it. */
   let sequence = 0;
+  /** What it would be if nobody but us had written since it was read (W4). */
+  let expected = 0;
   let version = '';
 
   const at = (kind: PublicationKind, service: string) => table.get(publicationKey(kind, service)) ?? NOTHING;
@@ -72,6 +80,7 @@ export function createPublisher(options: PublisherOptions) {
     const entry = await bucket.put(key, document, { previousSeq: at(kind, service).entry });
     table.set(key, { ...made, entry });
     sequence = Math.max(sequence, entry);
+    expected += 1;
     services[kind].add(service);
     options.published(kind, service, made.revision);
   };
@@ -80,22 +89,66 @@ export function createPublisher(options: PublisherOptions) {
   const nextRevision = (before: Revision): Revision =>
     before[0] > epoch ? [before[0], before[1] + 1] : [epoch, sequence + 1];
 
+  const read = async () => {
+    const mark = await markOf(bucket);
+    const found = new Map<string, Published>();
+    const names: typeof services = { snapshot: new Set(), endpoints: new Set() };
+    await readAll(bucket, ({ key, value, revision: entry, operation }) => {
+      const kind: PublicationKind = key.startsWith('snapshot.') ? 'snapshot' : 'endpoints';
+      const read = operation === 'PUT' ? readPublished(rootKey, kind, mesh, key, value) : undefined;
+      if (read === undefined && found.size >= CONTROLLER_LIMITS.keysMax) return;
+      found.set(key, { ...NOTHING, ...read?.published, entry });
+      if (read !== undefined) names[kind].add(read.service);
+    });
+    return { mark, found, names };
+  };
+
   return Object.freeze({
     /** Reads what is published. Call it before the first publication of a term of leading, and to look at it. */
     async load(): Promise<void> {
-      const made = await markOf(bucket);
-      const entries = await readAll(bucket);
-      const next = new Map<string, Published>();
-      const names: typeof services = { snapshot: new Set(), endpoints: new Set() };
-      for (const { key, value, revision: entry, operation } of entries) {
-        const kind: PublicationKind = key.startsWith('snapshot.') ? 'snapshot' : 'endpoints';
-        const read = operation === 'PUT' ? readPublished(rootKey, kind, mesh, value) : undefined;
-        next.set(key, { ...NOTHING, ...read?.published, entry });
-        if (read !== undefined) names[kind].add(read.service);
-      }
-      table = next;
+      const { mark, found, names } = await read();
+      table = found;
       services = names;
-      ({ epoch, sequence, version } = made);
+      ({ epoch, sequence, version } = mark);
+      expected = sequence;
+    },
+
+    /**
+     * Looks whether somebody else has written; to be called while nothing is published, after `load`.
+     * @returns the publications that are not as they were written last: publishing them writes them again.
+     * @throws an error of the client
+     */
+    async audit(): Promise<Record<PublicationKind, string[]>> {
+      const odd: Record<PublicationKind, string[]> = { snapshot: [], endpoints: [] };
+      const now = await markOf(bucket);
+      if (now.epoch === epoch && now.sequence === expected && now.messages === table.size) return odd;
+      const { mark, found, names } = await read();
+      const same = mark.epoch === epoch;
+      for (const kind of ['snapshot', 'endpoints'] as const) {
+        // One that nobody of us has published in this term was put back from an earlier time.
+        for (const service of new Set([...services[kind], ...names[kind]])) {
+          const key = publicationKey(kind, service);
+          const known = at(kind, service);
+          const { entry } = found.get(key) ?? NOTHING;
+          if (same && entry === known.entry) continue;
+          odd[kind].push(service);
+          services[kind].add(service);
+          // No digest: whatever follows for it is news.
+          found.set(key, { ...known, entry, digest: '' });
+        }
+      }
+      if (same) for (const [key, one] of table) if (found.get(key)?.entry === one.entry) found.set(key, one);
+      table = found;
+      ({ epoch, sequence } = mark);
+      expected = sequence;
+      return odd;
+    },
+
+    /** The newest change set that anything published follows from. */
+    get policy(): Revision {
+      let newest = NO_REVISION;
+      for (const { policy } of table.values()) if (compareRevisions(policy, newest) > 0) newest = policy;
+      return newest;
     },
 
     /** Like `load`, unless nothing was written since. For a controller that does not lead. */
@@ -108,9 +161,9 @@ export function createPublisher(options: PublisherOptions) {
       const before = at('snapshot', service);
       const revision = nextRevision(before.revision);
       const snapshot = make(revision);
-      const routed = isRouted(snapshot);
-      // No document and one without rules mean the same.
-      if (before.entry === 0 && !routed) return undefined;
+      const telling = !saysDefaults(snapshot);
+      // No document and one that says nothing mean the same.
+      if (before.entry === 0 && saysNothing(snapshot)) return undefined;
       const digest = digestOf(snapshot);
       if (digest === before.digest) return undefined;
       const document = signDocument(signingKey, 'weft-snapshot', snapshot);
@@ -118,7 +171,8 @@ export function createPublisher(options: PublisherOptions) {
         options.tooLong(service, document.length);
         return undefined;
       }
-      await write('snapshot', service, document, { revision, digest, agents: NOTHING.agents, routed });
+      const { policy = NO_REVISION } = snapshot;
+      await write('snapshot', service, document, { ...NOTHING, revision, digest, policy, telling });
       return revision;
     },
 
@@ -142,7 +196,7 @@ export function createPublisher(options: PublisherOptions) {
       }
       if (endpoints.length < all.length) options.cut(service, all.length - endpoints.length);
       const agents = new Set(all.map(({ agent }) => agent));
-      await write('endpoints', service, document, { revision, digest, agents, routed: false });
+      await write('endpoints', service, document, { ...NOTHING, revision, digest, agents });
       return revision;
     },
 
@@ -155,8 +209,8 @@ export function createPublisher(options: PublisherOptions) {
       return compareRevisions(revision, NO_REVISION) > 0 ? revision : undefined;
     },
 
-    /** Whether the published snapshot has rules. */
-    routed: (service: string): boolean => at('snapshot', service).routed,
+    /** Whether any resource has a part in the published snapshot. */
+    tells: (service: string): boolean => at('snapshot', service).telling,
 
     services: (kind: PublicationKind): readonly string[] => [...services[kind]],
 
@@ -174,13 +228,14 @@ export function snapshotExcess(snapshot: Snapshot, payloadBytesMax: number): num
   return Math.max(0, base64 + OVERHEAD_BYTES - payloadBytesMax);
 }
 
-/** Rules of a service, or of any consumer. */
-function isRouted({ producer, consumers }: Snapshot): boolean {
-  return producer.rules.length > 0 || Object.keys(consumers).length > 0;
-}
-
 /** What we have signed ourselves, with a root that may have changed since: then it is published anew. */
-function readPublished(rootKey: KeyObject, kind: PublicationKind, mesh: string, value: Uint8Array) {
+function readPublished(
+  rootKey: KeyObject,
+  kind: PublicationKind,
+  mesh: string,
+  key: string,
+  value: Uint8Array,
+) {
   const text = Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString('latin1');
   try {
     const document = openDocument(rootKey, publicationType(kind), text, text.length) as Partial<
@@ -188,16 +243,19 @@ function readPublished(rootKey: KeyObject, kind: PublicationKind, mesh: string, 
     >;
     const { service, revision } = document;
     if (document.mesh !== mesh || typeof service !== 'string' || !isRevision(revision)) return undefined;
+    if (publicationKey(kind, service) !== key) return undefined;
     const agents = new Set((document.endpoints ?? []).map(({ agent }) => agent));
-    const routed = kind === 'snapshot' && isRouted(document as Snapshot);
-    return { service, published: { revision, digest: digestOf(document), agents, routed } };
+    const telling = kind === 'snapshot' && !saysDefaults(document as Snapshot);
+    const policy = isRevision(document.policy) ? document.policy : NO_REVISION;
+    return { service, published: { revision, digest: digestOf(document), agents, policy, telling } };
   } catch {
     return undefined;
   }
 }
 
+/** Of what a publication says, whenever it was made. */
 function digestOf(document: object): string {
   return createHash('sha256')
-    .update(JSON.stringify({ ...document, revision: 0 }))
+    .update(JSON.stringify({ ...document, revision: 0, policy: 0 }))
     .digest('base64');
 }

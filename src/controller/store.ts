@@ -1,160 +1,215 @@
 /**
  * The authored resources, with their history. A change set is applied whole or not at all.
  *
- * Invariants: T1 every write names the revision that it replaces, so of two writers one fails; T2 a change set stands in
- * the journal before its first write, and whoever leads next completes it; T3 taking the store over writes the
- * journal, so that a set of the leader before, which it has not journalled yet, can no longer begin; T4 what the root has
- * not signed, for this mesh and this key, is not read: whoever can write the buckets could else have anything published.
+ * Invariants: T1 every write names the entry that it replaces, and is put in place of another controller's only if that one's
+ * is older; T2 a change set stands in the journal before its first write, and whoever leads next completes it; T3 taking the
+ * store over takes a turn in the journal, so that a set of the leader before, which it has not journalled yet, can no longer
+ * begin; T4 what the root has not signed, for this mesh and this key, is not read; T5 what is in doubt is not changed and
+ * nothing follows from it: resources that are missing, or older than what others are known to have seen (chain.ts).
  */
-import type { KeyObject } from 'node:crypto';
-import type { KV, KvEntry } from '@nats-io/kv';
-import { openDocument, signDocument } from '../protocol/signed-document.ts';
-import { markOf, readAll } from './buckets.ts';
+import type { KV } from '@nats-io/kv';
+import { compareRevisions, NO_REVISION, type Revision } from '../protocol/revision.ts';
+import { isConflict, markOf } from './buckets.ts';
+import {
+  type ChainRecord,
+  digestOf,
+  type Head,
+  type Link,
+  printOf,
+  readLink,
+  type StoreRecord,
+} from './chain.ts';
 import { ControllerError } from './controller-error.ts';
-
-const JOURNAL = 'journal';
+import { createJournal, type SpentCall } from './journal.ts';
+import type { Seal } from './seal.ts';
+import { historiesOf, type Survey, surveyStore } from './survey.ts';
 
 export interface StoredResource<Resource> {
   readonly resource: Resource;
+  /** Number of the change set that made it so. */
   readonly revision: number;
-}
-
-/** One revision of a resource, as it lies in the bucket. */
-export interface StoreRecord<Resource> {
-  /** null: it was deleted. */
-  readonly resource: Resource | null;
-  readonly author: string;
-  /** RFC 3339. */
-  readonly time: string;
-  readonly change: 'created' | 'configured' | 'deleted';
 }
 
 export interface StoreWrite<Resource> {
   readonly key: string;
-  /** That it replaces; 0: there is none. */
-  readonly expected: number;
   readonly record: StoreRecord<Resource>;
-}
-
-/** A call that has been carried out, and until when (wall clock) it could be sent again. */
-export type SpentCall = readonly [nonce: string, untilMs: number];
-
-interface Journal<Resource> {
-  readonly writes: readonly StoreWrite<Resource>[];
-  /** The last ones, so that the next leader does not carry them out again. */
-  readonly calls: readonly SpentCall[];
 }
 
 export interface StoreOptions {
   readonly policy: KV;
   readonly state: KV;
+  readonly seal: Seal;
   /** What one message may hold, bytes. */
   readonly payloadBytesMax: () => number;
-  readonly mesh: string;
-  readonly signingKey: KeyObject;
-  readonly rootKey: KeyObject;
+  /** Wall clock, ms. */
+  readonly wallMs: () => number;
+  /** Under this key stood what no controller had written last. */
+  readonly tampered: (bucket: 'policy' | 'state', key: string) => void;
 }
 
-/** What a value of the bucket costs beside its JSON: subject and headers. */
+/** What a value of the bucket costs beside its JSON: subject and headers; and a record besides its own. */
 const OVERHEAD_BYTES = 1_024;
+const RECORD_BYTES = 128;
 const CALLS_MAX = 500;
 /** Of one call in the journal. */
 const CALL_BYTES = 52;
+/** Writes of somebody else that one write of ours is tried against. */
+const TRIES_MAX = 8;
 
 export type Store<Resource> = ReturnType<typeof createStore<Resource>>;
 
-export function createStore<Resource>(options: StoreOptions) {
-  const { policy, state, payloadBytesMax, mesh, signingKey, rootKey } = options;
-  const sealed = (type: 'weft-record' | 'weft-journal', key: string, content: unknown) =>
-    signDocument(signingKey, type, { mesh, key, content });
-  /** What was sealed for that key; undefined for anything else. */
-  const opened = (type: 'weft-record' | 'weft-journal', entry: KvEntry): unknown => {
-    try {
-      const text = entry.string();
-      const document = openDocument(rootKey, type, text, text.length);
-      return document.mesh === mesh && document.key === entry.key ? document.content : undefined;
-    } catch {
-      return undefined;
-    }
-  };
-  /** Of the journal, as we have written it; undefined: the store is not ours. */
-  let journalRevision: number | undefined;
+export function createStore<Resource>({
+  policy,
+  state,
+  seal,
+  payloadBytesMax,
+  wallMs,
+  tampered,
+}: StoreOptions) {
+  const journal = createJournal<Resource>({ state, seal, tampered: (key) => tampered('state', key) });
+  /** What is known, kept over terms of leading: nobody who writes the buckets can change it. */
+  let head: Head | undefined;
+  let links = new Map<string, Link<Resource>>();
+  let sound = true;
+  /** The newest change set that others are known to have seen the effect of. */
+  let witnessed: Revision = NO_REVISION;
   let calls: readonly SpentCall[] = [];
+  /** Whether the store is ours to write. */
+  let ours = false;
+  /** Of the last entry of each key. */
+  let entries = new Map<string, number>();
+  /** Where the bucket stands if nobody but us has written since. */
+  let epoch = 0;
+  let sequence = 0;
+  let messages = 0;
 
-  const writeJournal = async (writes: readonly StoreWrite<Resource>[]): Promise<void> => {
-    const journal: Journal<Resource> = { writes, calls };
-    journalRevision = await state.put(JOURNAL, sealed('weft-journal', JOURNAL, journal), {
-      previousSeq: journalRevision ?? 0,
-    });
+  const rolledBack = () => compareRevisions(witnessed, head?.at ?? NO_REVISION) > 0;
+
+  const survey = async (): Promise<Survey<Resource>> => {
+    const memory = head === undefined || !sound || rolledBack() ? undefined : { head, links };
+    const found = await surveyStore<Resource>({ policy, seal, journal, memory });
+    ({ links, sound, entries } = found);
+    ({ epoch, sequence, messages } = found.mark);
+    // Nothing was ever kept here, or all of it was lost: the new chain is newer than any before.
+    head = found.head ?? { at: [Math.max(wallMs(), witnessed[0] + 1), 0], state: digestOf(links) };
+    return found;
   };
 
-  const carryOut = async (writes: readonly StoreWrite<Resource>[]): Promise<Map<string, number>> => {
-    const revisions = new Map<string, number>();
-    for (const { key, expected, record } of writes) {
-      revisions.set(
-        key,
-        await policy.put(key, sealed('weft-record', key, record), { previousSeq: expected }),
-      );
+  /** Makes a record the last entry of its key (T1). */
+  const put = async (key: string, record: ChainRecord<Resource>): Promise<void> => {
+    for (let tries = 1; ; tries++) {
+      const text = seal.close('weft-record', key, { ...record, place: sequence + 1 });
+      try {
+        entries.set(key, await policy.put(key, text, { previousSeq: entries.get(key) ?? 0 }));
+        sequence += 1;
+        return;
+      } catch (error) {
+        if (!isConflict(error) || tries >= TRIES_MAX) throw error;
+        const entry = await policy.get(key);
+        entries.set(key, entry?.revision ?? 0);
+        const theirs = readLink<Resource>(key, seal.open('weft-record', entry));
+        const newer = theirs === undefined ? -1 : compareRevisions(theirs.record.at, record.at);
+        if (newer > 0) throw error;
+        if (newer === 0) return;
+        tampered('policy', key);
+      }
     }
-    return revisions;
   };
-
-  /** Like `carryOut`, for a set of which some writes may have happened already. */
-  const complete = async (writes: readonly StoreWrite<Resource>[]): Promise<void> => {
-    for (const write of writes) {
-      const { revision = 0 } = (await policy.get(write.key)) ?? {};
-      // Nobody writes a key of the journal before it is complete: a newer revision is this write (T2).
-      if (revision === write.expected) await carryOut([write]);
+  const writeAll = async (keys: Iterable<string>): Promise<void> => {
+    for (const key of keys) {
+      const link = links.get(key);
+      if (link !== undefined) await put(key, link.record);
     }
   };
-
-  /** What controllers have written under a key, oldest first. */
-  async function history(key: string): Promise<(StoreRecord<Resource> & { readonly revision: number })[]> {
-    const revisions: (StoreRecord<Resource> & { readonly revision: number })[] = [];
-    for await (const entry of await policy.history({ key })) {
-      const record = readRecord<Resource>(opened('weft-record', entry));
-      if (record !== undefined) revisions.push({ ...record, revision: entry.revision });
+  /** Writes what was found to be missing or replaced, and takes away what never was ours. */
+  const repair = async ({ stale, strange, pending }: Survey<Resource>): Promise<void> => {
+    const odd = stale.filter((key) => !pending.has(key));
+    for (const key of [...odd, ...strange]) tampered('policy', key);
+    if (!sound) return;
+    await writeAll(odd);
+    for (const key of strange) {
+      try {
+        await policy.delete(key, { previousSeq: entries.get(key) ?? 0 });
+        sequence += 1;
+      } catch (error) {
+        // It was written again: the next look finds it.
+        if (!isConflict(error)) throw error;
+      }
     }
-    return revisions;
-  }
+  };
+  const writeJournal = (writes: readonly (readonly [string, ChainRecord<Resource>])[]) =>
+    journal.write({ head: head!, writes, calls });
 
   return Object.freeze({
     /**
-     * Makes the store this controller's to write: completes what the leader before has begun.
+     * Makes the store this controller's to write: completes what the leader before has begun, and puts right what somebody
+     * else has written.
      * @returns the calls that were carried out lately.
      * @throws an error of the client, or a conflict if another one does so too: then this one does not lead
      */
     async takeOver(): Promise<readonly SpentCall[]> {
-      const entry = await state.get(JOURNAL);
-      const found = readJournal<Resource>(entry === null ? undefined : opened('weft-journal', entry));
-      journalRevision = entry?.revision ?? 0;
+      const found = await survey();
       calls = found.calls;
+      const pending = [...found.pending].map((key) => [key, links.get(key)!.record] as const);
       // First of all: from now on the leader before can begin nothing (T3).
-      await writeJournal(found.writes);
-      if (found.writes.length > 0) {
-        await complete(found.writes);
+      await writeJournal(pending);
+      ours = true;
+      if (pending.length > 0) {
+        await writeAll(found.stale.filter((key) => found.pending.has(key)));
         await writeJournal([]);
       }
+      await repair(found);
       return calls;
     },
 
     giveUp(): void {
-      journalRevision = undefined;
+      ours = false;
+    },
+
+    /** Others are known to have seen what follows from this change set. */
+    witness(at: Revision): void {
+      if (compareRevisions(at, witnessed) > 0) witnessed = at;
+    },
+
+    /** Why nothing may follow from what is stored (T5); undefined if all is well. */
+    get doubt(): string | undefined {
+      if (rolledBack()) {
+        return `the store was set back: agents follow change set ${witnessed[1]}, and it knows of ${head?.at[1] ?? 0}`;
+      }
+      return sound ? undefined : 'resources are missing from the store, or older than they were';
+    },
+
+    /** The change set that was carried out last. */
+    get at(): Revision {
+      return head?.at ?? NO_REVISION;
+    },
+
+    /** True if nothing was ever applied: the store is new, or it was lost and made anew. */
+    get blank(): boolean {
+      return this.at[1] === 0;
     },
 
     /**
      * Carries out a change set, for a call that is then spent.
-     * @returns the new revision of each key.
-     * @throws ControllerError `invalid` if it is too large, `not_leading` if the store is not ours; then nothing happened.
-     *   Any other error: the set may have been begun, and is completed by whoever leads next
+     * @returns its number.
+     * @throws ControllerError `invalid` if it is too large, `not_leading` if the store is not ours, `unavailable` if it is in
+     *   doubt; then nothing happened. Any other error: the set may have been begun, and is completed by whoever leads next
      */
     async apply(
       writes: readonly StoreWrite<Resource>[],
       call: { readonly nonce: string; readonly untilMs: number; readonly nowMs: number },
-    ): Promise<Map<string, number>> {
-      if (journalRevision === undefined)
+    ): Promise<number> {
+      if (!ours || head === undefined) {
         throw new ControllerError('not_leading', 'this controller does not lead');
-      const plain = Buffer.byteLength(JSON.stringify({ writes })) + CALLS_MAX * CALL_BYTES;
+      }
+      if (this.doubt !== undefined) {
+        throw new ControllerError(
+          'unavailable',
+          `${this.doubt}; nothing was changed. \`weft check\` says what to do`,
+        );
+      }
+      const plain =
+        Buffer.byteLength(JSON.stringify({ writes })) + RECORD_BYTES * writes.length + CALLS_MAX * CALL_BYTES;
       // Signed documents are base64.
       const bytes = Math.ceil((plain * 4) / 3);
       if (bytes + OVERHEAD_BYTES > payloadBytesMax()) {
@@ -164,57 +219,82 @@ export function createStore<Resource>(options: StoreOptions) {
           `the change set has ${bytes} bytes, and one may have ${most}: apply it in parts, or raise max_payload of NATS`,
         );
       }
+      const at: Revision = [head.at[0], head.at[1] + 1];
+      const next = new Map(links);
+      for (const { key, record } of writes) {
+        next.set(key, { record: { ...record, at, state: '' }, print: printOf(key, at, record.resource) });
+      }
+      const state = digestOf(next);
+      const records = writes.map(({ key }) => {
+        const link = next.get(key) as Link<Resource>;
+        const record = { ...link.record, state };
+        next.set(key, { ...link, record });
+        return [key, record] as const;
+      });
       const lately = calls.filter(([, untilMs]) => untilMs > call.nowMs).slice(1 - CALLS_MAX);
       calls = [...lately, [call.nonce, call.untilMs]];
-      await writeJournal(writes);
-      const revisions = await carryOut(writes);
+      await journal.write({ head: { at, state }, writes: records, calls });
+      // It is certain now (T2).
+      head = { at, state };
+      links = next;
+      await writeAll(records.map(([key]) => key));
       await writeJournal([]);
-      return revisions;
+      return at[1];
     },
 
     /**
-     * All resources that are there, by key. Keys whose last entry is not of a controller's (T4) are handed to
-     * `unreadable`; the last one that is holds.
+     * All resources that are there, by key; what is in memory if the store is ours.
+     * @throws an error of the client
      */
-    async list(unreadable: (key: string) => void): Promise<Map<string, StoredResource<Resource>>> {
+    async list(): Promise<Map<string, StoredResource<Resource>>> {
+      if (!ours) await survey();
       const found = new Map<string, StoredResource<Resource>>();
-      for (const entry of await readAll(policy)) {
-        let record = readRecord<Resource>(opened('weft-record', entry));
-        if (record === undefined) {
-          unreadable(entry.key);
-          record = (await history(entry.key)).at(-1);
-        }
-        if (record !== undefined && record.resource !== null) {
-          found.set(entry.key, { resource: record.resource, revision: entry.revision });
-        }
+      for (const [key, { record }] of links) {
+        if (record.resource !== null) found.set(key, { resource: record.resource, revision: record.at[1] });
       }
       return found;
     },
 
-    /** The last revision of a key, also of one that was deleted; 0 if there never was one. */
-    async revisionOf(key: string): Promise<number> {
-      return (await policy.get(key))?.revision ?? 0;
+    /**
+     * Looks whether somebody else has written, and puts it right. To be called while the store is ours, and nothing is applied.
+     * @returns false if what holds may be other than before.
+     * @throws an error of the client; Error if another controller has taken the store over
+     */
+    async audit(): Promise<boolean> {
+      const { turn } = journal;
+      const stands = await journal.stands();
+      const mark = await markOf(policy);
+      const untouched = mark.epoch === epoch && mark.sequence === sequence && mark.messages >= messages;
+      if (stands && untouched) {
+        messages = mark.messages;
+        return true;
+      }
+      const before = head?.at ?? NO_REVISION;
+      const doubted = this.doubt;
+      const found = await survey();
+      const same = compareRevisions(this.at, before) === 0;
+      if (journal.turn !== turn || (!same && doubted === undefined && this.at[0] === before[0])) {
+        throw new Error('another controller has written into the store');
+      }
+      if (!stands || !same) await writeJournal([]);
+      await repair(found);
+      return same && doubted === this.doubt;
     },
 
-    history,
+    /** What controllers have written under a key, oldest first, each change set once. */
+    async history(key: string): Promise<(StoreRecord<Resource> & { readonly revision: number })[]> {
+      const revisions: (StoreRecord<Resource> & { readonly revision: number })[] = [];
+      for (const [, { record }] of await historiesOf<Resource>(policy, seal, [key])) {
+        const isNews = record.at[1] > (revisions.at(-1)?.revision ?? 0);
+        if (record.at[0] === head?.at[0] && isNews) revisions.push({ ...record, revision: record.at[1] });
+      }
+      return revisions;
+    },
+
+    /** Of everything that is or was there, as far as its mark is left. After `list`. */
+    keys: (): Iterable<string> => links.keys(),
 
     /** Changes with every write. */
     version: async (): Promise<string> => (await markOf(policy)).version,
-    /** True if nothing was ever written to it: it is new, or it was lost and made anew. */
-    blank: async (): Promise<boolean> => (await markOf(policy)).sequence === 0,
   });
-}
-
-function readRecord<Resource>(content: unknown): StoreRecord<Resource> | undefined {
-  const record = content as Partial<StoreRecord<Resource>> | null | undefined;
-  const sound =
-    typeof record?.resource === 'object' &&
-    typeof record.author === 'string' &&
-    typeof record.time === 'string';
-  return sound ? (record as StoreRecord<Resource>) : undefined;
-}
-
-function readJournal<Resource>(content: unknown): Journal<Resource> {
-  const { writes, calls } = (content ?? {}) as Partial<Journal<Resource>>;
-  return { writes: Array.isArray(writes) ? writes : [], calls: Array.isArray(calls) ? calls : [] };
 }

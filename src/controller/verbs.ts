@@ -1,5 +1,5 @@
 /** What each verb of the API does. */
-import type { Change, ChangeResult, ResourceName } from '../protocol/api.ts';
+import type { Change, ChangeResult, Page, PageRequest, ResourceName } from '../protocol/api.ts';
 import type { ApiFault } from '../protocol/api-call.ts';
 import { fieldName } from '../protocol/config-fault.ts';
 import { NONCE_MS } from './api/call-guard.ts';
@@ -8,6 +8,9 @@ import { type ChangeSet, faultCount, planApply, planDelete } from './change-set.
 import { type CheckOptions, checkMesh } from './check.ts';
 import { ControllerError } from './controller-error.ts';
 import type { Distributor } from './distributor.ts';
+import { resourcesAt } from './earlier.ts';
+import { CONTROLLER_LIMITS } from './limits.ts';
+import { type Listed, pageOf } from './paging.ts';
 import type { Policy } from './policy.ts';
 import type { Publisher } from './publisher.ts';
 import { checkReferences } from './resources/references.ts';
@@ -26,6 +29,8 @@ export interface VerbOptions extends CheckOptions {
   readonly inTurn: Serial;
   readonly leading: () => boolean;
   readonly wallMs: () => number;
+  /** What the items of one answer may take, bytes. */
+  readonly pageBytesMax: () => number;
   /** Brings what a controller that does not lead has in memory up to date. */
   readonly refresh: () => Promise<void>;
   /** A write failed: whether it has taken place is not known, and this controller leads no more. */
@@ -33,7 +38,19 @@ export interface VerbOptions extends CheckOptions {
 }
 
 export function createVerbs(options: VerbOptions): Handlers {
-  const { store, policy, publisher, distributor, views, fleet, inTurn, leading, wallMs, refresh } = options;
+  const {
+    store,
+    policy,
+    publisher,
+    distributor,
+    views,
+    fleet,
+    inTurn,
+    leading,
+    wallMs,
+    refresh,
+    pageBytesMax,
+  } = options;
 
   const carryOut = async (plan: () => Promise<ChangeSet> | ChangeSet, dryRun: boolean, caller: Caller) => {
     if (!leading()) throw notLeading();
@@ -48,7 +65,7 @@ export function createVerbs(options: VerbOptions): Handlers {
       const changes = changesOf(set, policy);
       const nowMs = wallMs();
       const by = { ...caller, nowMs, untilMs: nowMs + NONCE_MS };
-      const { revisions } = await policy.commit(set.changes, by).catch((error: unknown) => {
+      const { revision } = await policy.commit(set.changes, by).catch((error: unknown) => {
         throw error instanceof ControllerError ? error : unknownOutcome(error, options.failed);
       });
       // What is written holds: if publishing fails now, the next leader does it.
@@ -56,13 +73,14 @@ export function createVerbs(options: VerbOptions): Handlers {
         options.failed(error);
         return [];
       });
-      const revised = changes.map((change) => {
-        const revision = revisions.get(keyOf(change));
-        return revision === undefined ? change : { ...change, revision };
-      });
+      const revised = changes.map((change) =>
+        change.action === 'unchanged' ? change : { ...change, revision },
+      );
       return { changes: revised, warnings, snapshots };
     });
   };
+  const page = <Item>(listed: readonly Listed<Item>[], { after }: PageRequest): Page<Item> =>
+    pageOf(listed, after, Math.min(pageBytesMax(), CONTROLLER_LIMITS.pageBytesMax));
   const lookup = (key: string) => policy.resources.get(key);
 
   return Object.freeze({
@@ -76,17 +94,19 @@ export function createVerbs(options: VerbOptions): Handlers {
 
     async get(request) {
       await refresh();
-      const items = views.resources(request);
-      if (request.name !== undefined && items.length === 0) {
+      const listed =
+        request.at === undefined ? views.resources(request) : await resourcesAt(store, request, request.at);
+      if (request.name !== undefined && listed.length === 0) {
         throw new ControllerError(
           'not_found',
           `there is no ${request.kind ?? 'resource'} named ${request.name}`,
         );
       }
-      return { items };
+      return page(listed, request);
     },
 
     async history(name) {
+      await refresh();
       const entries = await store.history(keyOfName(name));
       if (entries.length === 0) throw new ControllerError('not_found', `${textOf(name)} has no history`);
       return {
@@ -100,24 +120,26 @@ export function createVerbs(options: VerbOptions): Handlers {
       };
     },
 
-    async agents({ agent }) {
+    async agents(request) {
       await refresh();
-      const items = views.agents(agent);
-      if (agent !== undefined && items.length === 0) {
+      const { agent } = request;
+      const listed = views.agents(agent);
+      if (agent !== undefined && listed.length === 0) {
         throw new ControllerError('not_found', `no agent named ${agent} has been heard of`);
       }
-      return { items };
+      return page(listed, request);
     },
 
-    endpoints: async ({ service }) => ({ items: views.endpoints(service) }),
+    endpoints: async (request) => page(views.endpoints(request.service), request),
 
-    async services({ service }) {
+    async services(request) {
       await refresh();
-      const items = views.services(service);
-      if (service !== undefined && items.length === 0) {
+      const { service } = request;
+      const listed = views.services(service);
+      if (service !== undefined && listed.length === 0) {
         throw new ControllerError('not_found', `service ${service} is not known`);
       }
-      return { items };
+      return page(listed, request);
     },
 
     programmed: async ({ snapshots }) => ({
@@ -140,7 +162,7 @@ export function createVerbs(options: VerbOptions): Handlers {
 function checked({ changes }: ChangeSet, policy: Policy, knownServices: ReadonlySet<string>): string[] {
   const changed = changes.flatMap(({ after }) => (after === undefined ? [] : [after]));
   if (changed.length === 0) return [];
-  const { faults, warnings } = checkReferences(changed, policy.resources.plain(), knownServices);
+  const { faults, warnings } = checkReferences(changed, policy.resources.plain(), knownServices, policy.mesh);
   if (faults.length > 0) {
     const said = faults.map(({ resource, path, found, expected }): ApiFault => {
       const at = changes.find(({ after }) => after === resource)?.at ?? 0;

@@ -63,8 +63,10 @@ export interface AgentView {
   readonly identityExpires: string;
   readonly workloads: readonly WorkloadReport[];
   readonly applied: Readonly<Record<string, Revision>>;
-  /** Services of which it holds an older snapshot than the published one. */
+  /** Services of which it holds an older snapshot than the published one, or none yet. */
   readonly behind: readonly string[];
+  /** Other processes that announce themselves under the same name; absent if there are none. */
+  readonly rivals?: number;
 }
 
 export interface EndpointView extends WorkloadReport {
@@ -89,6 +91,17 @@ export interface Check {
   readonly advice: string;
 }
 
+/** Lists come in pages: `after` is `next` of the page before. */
+export interface PageRequest {
+  readonly after?: string;
+}
+
+export interface Page<Item> {
+  readonly items: readonly Item[];
+  /** Absent: this is the last one. */
+  readonly next?: string;
+}
+
 export interface ApiVerbs {
   apply: {
     request: { readonly resources: readonly unknown[]; readonly dryRun?: boolean };
@@ -102,16 +115,19 @@ export interface ApiVerbs {
   rollback: { request: ResourceName & { readonly to: number }; response: ChangeResult };
   /** All of a kind, of a namespace, or one; all kinds if none is named. */
   get: {
-    request: { readonly kind?: string; readonly namespace?: string; readonly name?: string };
-    response: { readonly items: readonly ResourceDocument[] };
+    request: PageRequest & {
+      readonly kind?: string;
+      readonly namespace?: string;
+      readonly name?: string;
+      /** A revision: as they stood then, without a status. */
+      readonly at?: number;
+    };
+    response: Page<ResourceDocument>;
   };
   history: { request: ResourceName; response: { readonly entries: readonly HistoryEntry[] } };
-  agents: { request: { readonly agent?: string }; response: { readonly items: readonly AgentView[] } };
-  endpoints: {
-    request: { readonly service?: string };
-    response: { readonly items: readonly EndpointView[] };
-  };
-  services: { request: { readonly service?: string }; response: { readonly items: readonly ServiceView[] } };
+  agents: { request: PageRequest & { readonly agent?: string }; response: Page<AgentView> };
+  endpoints: { request: PageRequest & { readonly service?: string }; response: Page<EndpointView> };
+  services: { request: PageRequest & { readonly service?: string }; response: Page<ServiceView> };
   /** How many of the agents that hold a service have applied a revision of it, or a newer one. */
   programmed: {
     request: { readonly snapshots: ChangeResult['snapshots'] };

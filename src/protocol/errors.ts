@@ -6,6 +6,7 @@
  * method (RFC 9110 §9.2.2 allows automatic repetition only where repeating cannot act twice).
  */
 
+import type { Fields } from './fields.ts';
 import { LIMITS } from './limits.ts';
 
 /** Who has to act on an error: the caller, the mesh, the upstream application, or the bus. */
@@ -39,12 +40,19 @@ export const ERRORS = Object.freeze({
     'downstream',
     'The request is not valid HTTP/1.1; the details name what is wrong with it.',
   ),
+  ambiguous_path: entry(
+    400,
+    'http_request_error',
+    false,
+    'downstream',
+    'Policy decides by the path, and this one can be read in more than one way; send it in its plain form.',
+  ),
   not_a_proxy_target: entry(
     400,
     'http_request_error',
     false,
     'downstream',
-    'The authority names no service of the mesh; use orders, orders.shop, orders.shop.svc.cluster.local or orders.mesh.',
+    'The authority names no service of the mesh; use orders, orders.shop, orders.shop.svc.cluster.local, orders.mesh or an alias of a Service.',
   ),
   request_timeout: entry(
     408,
@@ -52,6 +60,13 @@ export const ERRORS = Object.freeze({
     false,
     'downstream',
     'The request did not arrive in full in time.',
+  ),
+  body_too_large: entry(
+    413,
+    'http_request_error',
+    false,
+    'downstream',
+    'The request body is larger than the route lets its authorization service see.',
   ),
   uri_too_long: entry(
     414,
@@ -116,6 +131,13 @@ export const ERRORS = Object.freeze({
     'mesh',
     'The route that matches sends the request to a backend that cannot be used; weft describe says why.',
   ),
+  auth_unavailable: entry(
+    503,
+    'destination_unavailable',
+    false,
+    'mesh',
+    'The authorization service that the route asks first gave no answer; without its consent no request goes on.',
+  ),
   unsupported_filter: entry(
     500,
     'proxy_configuration_error',
@@ -123,12 +145,33 @@ export const ERRORS = Object.freeze({
     'mesh',
     'The route that matches asks for a filter that this mesh does not have.',
   ),
+  match_too_costly: entry(
+    500,
+    'proxy_configuration_error',
+    false,
+    'mesh',
+    `The regular expressions of the service's routes take over ${LIMITS.patternWorkMax} steps on this request; make them simpler.`,
+  ),
+  response_head_too_large: entry(
+    502,
+    'http_response_header_section_size',
+    false,
+    'mesh',
+    'What the route adds makes the response head larger than one may be; have it, or the application, add less.',
+  ),
   retries_exhausted: entry(
     503,
     'destination_unavailable',
     false,
     'upstream',
     'The route had the request tried again, and the last try failed to reach the application too.',
+  ),
+  not_your_door: entry(
+    403,
+    'http_request_denied',
+    false,
+    'downstream',
+    'The door is for processes of other users; call by the door of your own workload, or have its uid name you.',
   ),
   denied: entry(403, 'http_request_denied', false, 'mesh', 'Policy does not let this caller do that.'),
   no_endpoint: entry(
@@ -256,11 +299,18 @@ export function isErrorCode(text: string): text is ErrorCode {
 /** The one error class of the mesh. `message` says what, where and what was expected; it never holds a secret. */
 export class WeftError extends Error {
   readonly code: ErrorCode;
+  /** Header lines that the response made for it carries too. */
+  readonly fields: Fields | undefined;
 
-  constructor(code: ErrorCode, details: string, options?: ErrorOptions) {
+  constructor(
+    code: ErrorCode,
+    details: string,
+    options: ErrorOptions & { fields?: Fields | undefined } = {},
+  ) {
     super(details, options);
     this.name = 'WeftError';
     this.code = code;
+    this.fields = options.fields;
   }
 }
 

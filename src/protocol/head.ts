@@ -12,15 +12,9 @@ import { LIMITS } from './limits.ts';
 import { permittedTrailers } from './trailers.ts';
 import { isPassableUpgrade } from './upgrade.ts';
 
-/**
- * What an agent may add to a head on its way (forwarding, tracing, caller): a head at the limit of the
- * socket's side must still pass here.
- */
-const ADDED_LINES_MAX = 16;
-const ADDED_BYTES_MAX = 8 * 1024;
-
-const LINES_MAX = LIMITS.headerLinesMax + ADDED_LINES_MAX;
-const BYTES_MAX = LIMITS.headBytesMax + ADDED_BYTES_MAX;
+/** Forwarding, tracing, caller and routes are added on the way: a head at the limit of the socket's side must still pass here. */
+const LINES_MAX = LIMITS.headerLinesMax + LIMITS.headerLinesAddedMax;
+const BYTES_MAX = LIMITS.headBytesMax + LIMITS.headBytesAddedMax;
 
 export interface WireRequestHead {
   method: string;

@@ -2,7 +2,7 @@
  * What an agent says of itself each second, and at once when something changes: its lease, its workloads and their
  * health, and what it has applied. Signed, and numbered within a session so that an old one changes nothing.
  */
-import { isLabel, isServiceName } from './names.ts';
+import { isLabel, isPublishedName, isServiceName } from './names.ts';
 import { isRevision, type Revision } from './revision.ts';
 
 export type WorkloadState = 'starting' | 'ready' | 'unhealthy' | 'draining';
@@ -36,8 +36,10 @@ export interface Heartbeat {
   readonly leaving: boolean;
   /** Those that serve. */
   readonly workloads: readonly WorkloadReport[];
-  /** Services whose snapshots it holds, with what it has applied; absent in most beats, complete where it is there. */
+  /** Services, and aliases, whose snapshots it holds, with what it has applied; absent in most beats, complete where it is there. */
   readonly applied?: Readonly<Record<string, Revision>>;
+  /** The newest change set of which any of these snapshots is; absent if it holds none. */
+  readonly policy?: Revision;
 }
 
 const STATES: ReadonlySet<unknown> = new Set<WorkloadState>(['starting', 'ready', 'unhealthy', 'draining']);
@@ -62,7 +64,8 @@ export function readHeartbeat(mesh: string, value: Readonly<Record<string, unkno
     Array.isArray(beat.workloads) &&
     beat.workloads.length <= WORKLOADS_MAX &&
     beat.workloads.every(isWorkloadReport) &&
-    (beat.applied === undefined || isApplied(beat.applied));
+    (beat.applied === undefined || isApplied(beat.applied)) &&
+    (beat.policy === undefined || isRevision(beat.policy));
   return sound ? (beat as Heartbeat) : undefined;
 }
 
@@ -90,7 +93,7 @@ function isApplied(value: unknown): boolean {
   const entries = Object.entries(value);
   return (
     entries.length <= APPLIED_MAX &&
-    entries.every(([service, revision]) => isServiceName(service) && isRevision(revision))
+    entries.every(([name, revision]) => isPublishedName(name) && isRevision(revision))
   );
 }
 

@@ -5,6 +5,9 @@ export const LIMITS = Object.freeze({
   /** A request or response head, start line included. Envoy's default is 60 KiB, nginx's 32 KiB. */
   headBytesMax: 64 * 1024,
   headerLinesMax: 100,
+  /** What agents and routes may add to a head that was at its limits. */
+  headBytesAddedMax: 8 * 1024,
+  headerLinesAddedMax: 16,
   targetBytesMax: 8 * 1024,
   /** A chunk-size line with its extensions: long ones have only ever been used for attacks (CVE-2023-39326). */
   chunkLineBytesMax: 256,
@@ -94,12 +97,24 @@ export const LIMITS = Object.freeze({
   /** Routes of a service that nobody has called for this long are forgotten. */
   snapshotIdleMs: 10 * 60_000,
   /**
-   * A regular expression of a route: what it may measure as text, and once its repetitions are written out; and the
-   * longest text that it fits. Their product bounds what one match may cost: some 50 ms.
+   * A regular expression of a route: what it may measure as text, and once its repetitions are written out; the
+   * longest text that it fits; and the steps that all those together may take that one request is compared with:
+   * some 15 ms of an agent that serves nobody else meanwhile.
    */
   patternCharactersMax: 4_096,
   patternStepsMax: 1_000,
   patternTextMax: 8 * 1024,
+  patternWorkMax: 1_000_000,
+  /** AuthorizationPolicies of one service, its own and the mesh's; and what one list in them may hold. */
+  policiesMax: 1_000,
+  policyListMax: 64,
+  /** Pairs of a service and a rule that decisions are counted by; and decisions that are logged in a second. */
+  decisionSeriesMax: 1_000,
+  decisionsLoggedPerSecond: 20,
+  /** Tokens of sessions that are looked at in one request. */
+  sessionTokensMax: 16,
+  /** How long an authorization service that a route asks may take to answer. */
+  externalAuthMs: 5_000,
   /** A copy of a request: how long it may take in all, and what may wait to be sent of it. */
   mirrorMs: 15_000,
   mirrorWaitingBytesMax: 1024 * 1024,
@@ -113,6 +128,9 @@ export const LIMITS = Object.freeze({
   publicationGetsMax: 32,
   /** How long an endpoint that did not answer is passed over although it is published as ready. */
   endpointMissingMs: 5_000,
+  /** A heartbeat, signed; and services of which nothing is published that it names all the same. */
+  heartbeatBytesMax: 512 * 1024,
+  wantedToldMax: 256,
   /** Within this, changes are announced together. */
   announceDelayMs: 20,
   /** Heartbeats tell what is applied for this long after it changed, and each so many beats. */
@@ -120,6 +138,13 @@ export const LIMITS = Object.freeze({
   appliedEveryBeats: 10,
   servicesInMetricsMax: 1_000,
   failuresLoggedPerSecond: 20,
+  /**
+   * Connections to doors with a uid that wait to be told whose they are, how long that may take, and how often the
+   * tables of sockets are read for one of them: what changes while they are read may be overlooked.
+   */
+  doorLookupsMax: 1_024,
+  doorLookupMs: 5_000,
+  doorLookupPassesMax: 4,
   /** How often a refused publication is logged at most. */
   refusalLogMs: 1_000,
   /** Resolution of the waits of requests, and of idle connections. */

@@ -8,6 +8,8 @@ export const DEFAULT_NAMESPACE = 'default';
 const LABEL = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
 const PORT = /^[0-9]{0,5}$/;
 const SPIFFE = 'spiffe://';
+/** Agents keep a file of that name, with a word before it and endings behind it, and file names end at 255 bytes. */
+const HOST_NAME_CHARACTERS_MAX = 200;
 
 /** True for a DNS label in lower case, at most 63 characters (RFC 1123 §2.1): a mesh, agent, service or namespace. */
 export function isLabel(text: string): boolean {
@@ -26,7 +28,10 @@ export function parseServiceName(text: string): string | undefined {
   return isServiceName(service) ? service : undefined;
 }
 
-/** The two labels of a canonical service name, which must be one (see `isServiceName`). */
+/**
+ * The two labels of a canonical service name, which must be one (see `isServiceName`). Of a host name, its first label and
+ * all others.
+ */
 export function serviceParts(service: string): { readonly name: string; readonly namespace: string } {
   const dot = service.indexOf('.');
   return { name: service.slice(0, dot), namespace: service.slice(dot + 1) };
@@ -49,6 +54,35 @@ export function serviceOfAuthority(authority: string, fallbackNamespace: string)
   const [name = '', ...rest] = host.split('.');
   const namespace = namespaceOf(rest, fallbackNamespace);
   return namespace !== undefined && isLabel(name) && isLabel(namespace) ? `${name}.${namespace}` : undefined;
+}
+
+/**
+ * True for a host name that is no service but may be an alias of one, like `orders.example.com`: three DNS labels or
+ * more in lower case, at most 200 characters, and no IPv4 address, which ends in a number (WHATWG URL, "ends in a number").
+ */
+export function isHostName(text: string): boolean {
+  if (text.length > HOST_NAME_CHARACTERS_MAX) return false;
+  const labels = text.split('.');
+  return labels.length > 2 && labels.every(isLabel) && !/^[0-9]+$/.test(labels[labels.length - 1]!);
+}
+
+/**
+ * What an authority, or an alias of a Service, is looked up by: the service that it names (`serviceOfAuthority`), else
+ * the host name in lower case and without the root's dot if an alias may be that; undefined for anything else.
+ */
+export function nameOfAuthority(authority: string, fallbackNamespace: string): string | undefined {
+  const service = serviceOfAuthority(authority, fallbackNamespace);
+  if (service !== undefined) return service;
+  const colon = authority.indexOf(':');
+  if (colon >= 0 && !PORT.test(authority.slice(colon + 1))) return undefined;
+  const host = (colon < 0 ? authority : authority.slice(0, colon)).toLowerCase();
+  const name = host.endsWith('.') ? host.slice(0, -1) : host;
+  return isHostName(name) ? name : undefined;
+}
+
+/** True for what a snapshot may be about: a service in its canonical form, or a host name (`isHostName`). */
+export function isPublishedName(text: string): boolean {
+  return isServiceName(text) || isHostName(text);
 }
 
 function namespaceOf(rest: string[], fallback: string): string | undefined {

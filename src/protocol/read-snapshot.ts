@@ -2,53 +2,18 @@
  * Reads snapshots. Their signature says that the controller made them, not that this release understands them: what
  * is not exactly of the form of `snapshot.ts` is refused as a whole, so that a half-understood route never routes.
  */
+import { isAuthorization } from './authorization/read-authorization.ts';
 import { LIMITS } from './limits.ts';
-import { isLabel, isServiceName } from './names.ts';
+import { isLabel, isPublishedName, isServiceName } from './names.ts';
 import { isRevision } from './revision.ts';
-import type { RouteSet, Snapshot } from './snapshot.ts';
+import { mayChange } from './routes/header-modifier.ts';
+import { anyOf, type Check, fields, is, isMapping, listOf, maybe, text, whole } from './shape.ts';
+import { type RouteSet, type Snapshot, saysNothing } from './snapshot.ts';
 
 /** A snapshot whose signature has been checked, if it is well formed and of this mesh; else undefined. */
 export function readSnapshot(mesh: string, value: Readonly<Record<string, unknown>>): Snapshot | undefined {
   return value.mesh === mesh && SNAPSHOT(value) ? (value as unknown as Snapshot) : undefined;
 }
-
-type Check = (value: unknown) => boolean;
-
-const isMapping = (value: unknown): value is Record<string, unknown> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
-
-const anyOf =
-  (...checks: readonly Check[]): Check =>
-  (value) =>
-    checks.some((check) => check(value));
-const is =
-  (...values: readonly unknown[]): Check =>
-  (value) =>
-    values.includes(value);
-const maybe =
-  (check: Check): Check =>
-  (value) =>
-    value === undefined || check(value);
-const listOf =
-  (check: Check): Check =>
-  (value) =>
-    Array.isArray(value) && value.every(check);
-/** A mapping with these and no others: what an unknown field asks for would not be done. */
-const fields = (checks: Readonly<Record<string, Check>>): Check => {
-  const entries = Object.entries(checks);
-  return (value) =>
-    isMapping(value) &&
-    entries.every(([name, check]) => check(value[name])) &&
-    Object.keys(value).every((name) => Object.hasOwn(checks, name));
-};
-const text =
-  (form: RegExp, lengthMax: number): Check =>
-  (value) =>
-    typeof value === 'string' && value.length <= lengthMax && form.test(value);
-const whole =
-  (least: number, most: number): Check =>
-  (value) =>
-    Number.isSafeInteger(value) && (value as number) >= least && (value as number) <= most;
 
 const SHORT_MAX = 1_024;
 /** Words for people, and what is only compared: nothing of it is ever sent. */
@@ -63,6 +28,8 @@ const pathText = text(/^[!-~]*$/, LIMITS.targetBytesMax);
 const hostname = text(/^[A-Za-z0-9.-]+$/, 253);
 const port = whole(1, 65_535);
 const milliseconds = whole(0, Number.MAX_SAFE_INTEGER);
+/** A Gateway API duration is at most four times this; what is added to it must remain a date. */
+const sessionTime = whole(1, 4 * 99_999 * 3_600_000);
 const serviceName: Check = (value) => typeof value === 'string' && isServiceName(value);
 
 const valueMatch = fields({ type: is('Exact', 'RegularExpression'), name: token, value: anyText });
@@ -83,6 +50,15 @@ const path = anyOf(
   fields({ type: is('ReplacePrefixMatch'), prefix: pathText, value: pathText }),
 );
 const fraction: Check = (value) => typeof value === 'number' && value >= 0 && value <= 1;
+/** A path that is empty or begins with one slash: two would begin an authority. */
+const authPath = text(/^(?:\/(?!\/)[-A-Za-z0-9/._~!$&'()*+,;=:@%]*)?$/, SHORT_MAX + 1);
+const externalAuth = {
+  path: authPath,
+  requestHeaders: listOf(fieldName),
+  responseHeaders: listOf(fieldName),
+  bodyBytesMax: whole(0, LIMITS.retryBodyBytesMax),
+};
+
 const filter = anyOf(
   fields({ type: is('RequestHeaderModifier', 'ResponseHeaderModifier'), modifier }),
   fields({
@@ -108,7 +84,30 @@ const filter = anyOf(
       maxAgeSeconds: whole(0, Number.MAX_SAFE_INTEGER),
     }),
   }),
+  fields({
+    type: is('ExternalAuth'),
+    auth: anyOf(
+      fields({ ...externalAuth, service: serviceName, invalid: is(undefined) }),
+      fields({ ...externalAuth, service: anyText, invalid: anyText }),
+    ),
+  }),
   fields({ type: is('Unsupported'), what: anyText }),
+);
+
+/** It is sent: a path must not end the attribute that it stands in, nor a header be one that frames the message. */
+const session = anyOf(
+  fields({
+    type: is('Cookie'),
+    name: token,
+    path: text(/^\/[!-:<-~]*$/, SHORT_MAX),
+    permanent: is(true, false),
+    absoluteMs: maybe(sessionTime),
+  }),
+  fields({
+    type: is('Header'),
+    name: (value) => typeof value === 'string' && value.length <= SHORT_MAX && mayChange(value),
+    absoluteMs: maybe(sessionTime),
+  }),
 );
 
 /** The name of an invalid backend is only ever shown. */
@@ -131,6 +130,7 @@ const rule = fields({
   retry: maybe(
     fields({ codes: listOf(whole(100, 599)), attempts: whole(0, SHORT_MAX), backoffMs: milliseconds }),
   ),
+  session: maybe(session),
 });
 
 const routeSet: Check = (value) =>
@@ -141,12 +141,24 @@ function isJoined({ rules, matches }: RouteSet): boolean {
   return matches.every((one) => one.rule < rules.length);
 }
 
-const SNAPSHOT = fields({
+const SNAPSHOT_FIELDS = fields({
   version: is(1),
   mesh: anyText,
-  service: serviceName,
+  service: (value) => typeof value === 'string' && isPublishedName(value),
   revision: isRevision,
+  policy: maybe(isRevision),
+  aliasOf: maybe(serviceName),
+  exposure: maybe(is('namespace')),
+  authorization: maybe(isAuthorization),
   producer: routeSet,
   consumers: (value) =>
     isMapping(value) && Object.entries(value).every(([name, set]) => isLabel(name) && routeSet(set)),
 });
+
+/** An alias is of another name and says nothing else; a host name is an alias or nothing at all. */
+const SNAPSHOT: Check = (value) => {
+  if (!SNAPSHOT_FIELDS(value)) return false;
+  const { aliasOf, ...rest } = value as Snapshot;
+  if (aliasOf === undefined) return isServiceName(rest.service) || saysNothing(rest);
+  return aliasOf !== rest.service && saysNothing(rest);
+};

@@ -84,7 +84,8 @@ export function bytesOfBase64(text: string | undefined, length: number): Buffer 
 
 const HEADERS = new Map<DocumentType, string>();
 
-function headerOf(type: DocumentType): string {
+/** How a document of that type begins, up to its first dot. */
+export function headerOf(type: DocumentType): string {
   let header = HEADERS.get(type);
   if (header === undefined) {
     header = Buffer.from(JSON.stringify({ alg: 'EdDSA', typ: type })).toString('base64url');

@@ -2,20 +2,45 @@
  * The compiled configuration of one service: what the controller makes of all resources that concern it, and
  * what agents route by. Plain data, so that it can be signed, sent and kept on disk.
  */
+import type { Authorization } from './authorization/authorization.ts';
+import type { Exposure } from './exposure.ts';
 import type { Revision } from './revision.ts';
 
 export interface Snapshot {
   /** Of this format; a reader refuses another one. */
   readonly version: 1;
   readonly mesh: string;
-  /** Canonical: `orders.default`. */
+  /** What it is about. Canonical: `orders.default`; of an alias perhaps a host name, `orders.example.com`. */
   readonly service: string;
   /** Grows with every change of this service; an agent never goes back. */
   readonly revision: Revision;
+  /** The change set that it follows from: what agents report of it shows a controller whose store was set back. */
+  readonly policy?: Revision;
+  /**
+   * The name is no service but an alias of this one, whose snapshot holds instead; nothing else is said then. That one is
+   * never an alias in turn: an agent takes one step and no second.
+   */
+  readonly aliasOf?: string;
+  /** Absent: `mesh`. */
+  readonly exposure?: Exposure;
+  /** Who may do what. Absent: everybody may do everything. */
+  readonly authorization?: Authorization;
   /** Routes of the service's own namespace: for all callers that have no consumer routes. */
   readonly producer: RouteSet;
   /** Routes of other namespaces, by the namespace of the caller: instead of the producer's, never beside them. */
   readonly consumers: Readonly<Record<string, RouteSet>>;
+}
+
+/** True for a snapshot that says what would hold without it too: agents need none to know that. */
+export function saysNothing(snapshot: Snapshot): boolean {
+  return saysDefaults(snapshot) && snapshot.authorization === undefined;
+}
+
+/** True for a snapshot that no resource has a part in: it says at most what the mesh's default is. */
+export function saysDefaults({ aliasOf, exposure, authorization, producer, consumers }: Snapshot): boolean {
+  const routed = producer.rules.length > 0 || Object.keys(consumers).length > 0;
+  const policies = authorization?.policies ?? [];
+  return !routed && aliasOf === undefined && exposure === undefined && policies.length === 0;
 }
 
 /** No rules: nothing is attached, and requests go to the service's own endpoints. */
@@ -57,6 +82,27 @@ export interface Rule {
   readonly backends: readonly Backend[];
   readonly timeouts: Timeouts;
   readonly retry?: Retry;
+  /** Absent: each request is on its own. */
+  readonly session?: Session;
+}
+
+/** By what the requests of a session are known, so that they go to one endpoint (GEP-1619). */
+export type Session = SessionEnd &
+  (
+    | {
+        readonly type: 'Cookie';
+        readonly name: string;
+        readonly path: string;
+        /** The client is told when the session ends; else it forgets the cookie when it ends itself. */
+        readonly permanent: boolean;
+      }
+    /** `name`: of the header, in lower case. */
+    | { readonly type: 'Header'; readonly name: string }
+  );
+
+interface SessionEnd {
+  /** How long after its begin a session ends, in milliseconds; absent: not by time. */
+  readonly absoluteMs?: number;
 }
 
 /** In milliseconds; absent: the mesh's default, 0: none. */
@@ -122,6 +168,22 @@ export interface Cors {
   readonly maxAgeSeconds: number;
 }
 
+/** A service that is asked by HTTP whether a request may go on (GEP-1494). */
+export interface ExternalAuth {
+  /** `auth.default`; of an invalid one what was written, for messages. */
+  readonly service: string;
+  /** Stands before the path in what it is asked for: empty, or with a slash before it and none after it. */
+  readonly path: string;
+  /** Which lines of the request it gets beside Host and Authorization; in lower case. */
+  readonly requestHeaders: readonly string[];
+  /** Which lines of its consent the request takes along; in lower case, empty: all. */
+  readonly responseHeaders: readonly string[];
+  /** How much of a body it gets, of a larger one nothing goes on; 0: it gets none. */
+  readonly bodyBytesMax: number;
+  /** Why it cannot be asked: the reason of the ResolvedRefs condition. */
+  readonly invalid?: string;
+}
+
 export type Filter =
   | { readonly type: 'RequestHeaderModifier'; readonly modifier: HeaderModifier }
   | { readonly type: 'ResponseHeaderModifier'; readonly modifier: HeaderModifier }
@@ -129,5 +191,6 @@ export type Filter =
   | { readonly type: 'URLRewrite'; readonly rewrite: Rewrite }
   | { readonly type: 'RequestMirror'; readonly mirror: Mirror }
   | { readonly type: 'CORS'; readonly cors: Cors }
+  | { readonly type: 'ExternalAuth'; readonly auth: ExternalAuth }
   /** A filter that nobody here knows: the request gets 500, it is never skipped. */
   | { readonly type: 'Unsupported'; readonly what: string };

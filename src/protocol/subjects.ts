@@ -62,7 +62,10 @@ export function stateBucket(mesh: string): string {
   return `weft-${mesh}-state`;
 }
 
-/** Key of a publication in the config bucket. */
+/**
+ * Key of a publication in the config bucket: `snapshot.default.orders`. A host name that is an alias moves its first label
+ * to the end in the same way (`snapshot.example.com.orders`), so that every token is a DNS label and every key has one name.
+ */
 export function publicationKey(kind: PublicationKind, service: string): string {
   const { name, namespace } = serviceParts(service);
   return `${kind}.${namespace}.${name}`;

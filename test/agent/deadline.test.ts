@@ -10,13 +10,14 @@ import type { Stream, StreamHandler } from '../../src/agent/link/stream.ts';
 import { Balancer } from '../../src/agent/outbound/balancer.ts';
 import { OutboundProxy } from '../../src/agent/outbound/proxy.ts';
 import { RetryBudget } from '../../src/agent/outbound/retry.ts';
-import { NO_ROUTES, RouteBook } from '../../src/agent/outbound/route-book.ts';
+import { NO_ROUTES, RouteBook, type SnapshotSource } from '../../src/agent/outbound/route-book.ts';
 import { WeftError } from '../../src/protocol/errors.ts';
 import { createRootKeyring } from '../../src/protocol/keyring.ts';
 import { LIMITS } from '../../src/protocol/limits.ts';
 import { createRoot } from '../../src/protocol/root.ts';
 import { Tracer } from '../../src/protocol/trace.ts';
-import { startRawApplication } from '../kit/mesh.ts';
+import { startRawApplication, until } from '../kit/mesh.ts';
+import { NO_POLICIES } from '../kit/no-policies.ts';
 
 const keyring = createRootKeyring({
   rootSeed: createRoot().seed,
@@ -45,7 +46,7 @@ function fakeStream(): Stream & { told: string[] } {
 }
 
 /** A door in front of streams that only do what the test says. */
-async function openDoor(t: ExecutionContext) {
+async function openDoor(t: ExecutionContext, snapshots: SnapshotSource = NO_ROUTES) {
   const clock = { nowMs: 1_000 };
   const now = () => clock.nowMs;
   const opened = Promise.withResolvers<{ head: string; handler: StreamHandler }>();
@@ -58,7 +59,8 @@ async function openDoor(t: ExecutionContext) {
       return stream;
     },
     balancer: new Balancer(SELF, new Set(), now),
-    routes: new RouteBook(NO_ROUTES, now),
+    routes: new RouteBook(snapshots, now),
+    authorization: NO_POLICIES,
     wake() {},
     budget: new RetryBudget(now),
     tracer: new Tracer(),
@@ -67,6 +69,7 @@ async function openDoor(t: ExecutionContext) {
       retried() {},
     },
     now,
+    wallMs: now,
     random: () => 0,
     failed() {},
   };
@@ -99,6 +102,23 @@ test('a response head that does not come in time is a deadline, and the far side
   t.deepEqual(stream.told, ['reset deadline']);
   t.deepEqual(ended, ['504 deadline']);
   t.is(proxy.active.size, 0);
+});
+
+test('a request whose routes are not known is held for its time and no longer, then sent without', async (t) => {
+  const { clock, proxy, client, opened } = await openDoor(t, { ...NO_ROUTES, known: () => false });
+  client.write('GET /held HTTP/1.1\r\nhost: orders\r\n\r\n');
+  await until(() => proxy.active.size === 1, 'the request has come');
+  let left = false;
+  opened.then(() => {
+    left = true;
+  });
+  clock.nowMs += LIMITS.snapshotWaitMs - 1;
+  proxy.tick(clock.nowMs);
+  await Promise.resolve();
+  t.false(left);
+  clock.nowMs += 1;
+  proxy.tick(clock.nowMs);
+  t.regex((await opened).head, /^GET \/held orders\.default /);
 });
 
 test('a request that keeps arriving is not held to the time of a response', async (t) => {
@@ -147,6 +167,8 @@ async function serveOne(t: ExecutionContext) {
   const proxy = new InboundProxy({
     mesh: 'test',
     upstreams: new Map([['orders.default', upstream]]),
+    snapshotOf: () => undefined,
+    authorization: NO_POLICIES,
     recorder: { ended: (_service, _status, code) => void ended.push(code), retried() {} },
     now: () => clock.nowMs,
     failed: (failure) => void failures.push(failure),

@@ -12,6 +12,7 @@ import { createRootKeyring } from '../../src/protocol/keyring.ts';
 import { LIMITS } from '../../src/protocol/limits.ts';
 import { createRoot } from '../../src/protocol/root.ts';
 import { Tracer } from '../../src/protocol/trace.ts';
+import { NO_POLICIES } from '../kit/no-policies.ts';
 import { dial, type RawPeer } from '../kit/raw-peer.ts';
 import { TestClock } from '../kit/time.ts';
 
@@ -78,11 +79,13 @@ async function open(
       },
       balancer: new Balancer(keyring.verify(keyring.document), new Set(), now),
       routes: new RouteBook(NO_ROUTES, now),
+      authorization: NO_POLICIES,
       wake() {},
       budget: new RetryBudget(now),
       tracer: new Tracer(),
       recorder: { ended() {}, retried() {} },
       now,
+      wallMs: now,
       random: () => 1,
       failed() {},
     },

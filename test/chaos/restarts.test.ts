@@ -1,19 +1,9 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import test, { type ExecutionContext } from 'ava';
-import { freePort } from '../kit/free-port.ts';
-import {
-  ask,
-  MESH,
-  quiet,
-  startApplication,
-  startMesh,
-  type TestAgent,
-  type TestMesh,
-  until,
-} from '../kit/mesh.ts';
+import test from 'ava';
+import { startControllerProcess } from '../kit/controller-process.ts';
+import { ask, quiet, startApplication, startMesh, until } from '../kit/mesh.ts';
 import { tempFolder } from '../kit/temp-folder.ts';
-import { startWeft } from '../kit/weft-process.ts';
 
 type Part = 'controller' | 'nats';
 
@@ -38,39 +28,11 @@ const ORDERS: readonly (readonly [Part[], Part[]])[] = [
   ],
 ];
 
-/** A controller as a process that can be killed and started again. */
-async function controllerOf(t: ExecutionContext, mesh: TestMesh) {
-  const root = join(await tempFolder(t), 'root.nk');
-  await writeFile(root, mesh.seed, { mode: 0o600 });
-  const target = ['--nats', mesh.nats.url, '--mesh', MESH, '--root', root];
-  const start = async () =>
-    startWeft(t, ['controller', ...target, '--admin', `127.0.0.1:${await freePort()}`]);
-  let running = await start();
-  return {
-    root,
-    async kill() {
-      running.child.kill('SIGKILL');
-      await running.exited;
-    },
-    async restart() {
-      running = await start();
-    },
-    /** Exit code of `weft check`. */
-    check: () => startWeft(t, ['check', ...target]).exited,
-    apply: (file: string) => startWeft(t, ['apply', '-f', file, ...target]).exited,
-  };
-}
-
-/** The services whose endpoint list an agent holds. */
-function heldLists({ publications }: TestAgent['agent']): string[] {
-  return Object.keys((publications() as { endpoints: object }).endpoints);
-}
-
 test('controller and NATS may be killed and restarted in every order: who needs neither notices nothing, and all recovers', async (t) => {
   t.timeout(120_000);
   const mesh = await startMesh();
   t.teardown(mesh.stop);
-  const controller = await controllerOf(t, mesh);
+  const controller = await startControllerProcess(t, mesh);
   const application = await startApplication((_, response) => response.end('ok'));
   t.teardown(application.stop);
   // A mesh on one host needs neither for its own requests; the other host needs NATS.
@@ -84,8 +46,6 @@ test('controller and NATS may be killed and restarted in every order: who needs 
     nats: { kill: mesh.nats.kill, restart: mesh.nats.restart },
   };
   await until(async () => (await controller.check()) === 0, 'the mesh is in order');
-  // Before its list has come, a request may be how an agent finds out who else serves.
-  await until(() => heldLists(both.agent).includes('local.default'), 'the list of the local service is held');
 
   let stopped = false;
   /** By status, or the code of a failure. */

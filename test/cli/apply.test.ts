@@ -123,20 +123,6 @@ test('--wait that runs out of time is a refusal', async (t) => {
   );
 });
 
-test('--wait gives those time to report that hold the first snapshot of a service', async (t) => {
-  const counts = [0, 0, 2];
-  const controller = await fakeController(t, nats.url, {
-    apply: () => ({ ...nothing, snapshots }),
-    programmed: (_request, turn) => {
-      const of = counts[turn] ?? 3;
-      return { items: [{ service: 'orders.default', applied: of, of }] };
-    },
-  });
-  const { code, stderr } = await controller.weft(['apply', '-f', '-', '--wait'], routeYaml('a'));
-  t.is(code, 0);
-  t.is(stderr, 'orders.default: 2 of 2 agents\norders.default: 3 of 3 agents');
-});
-
 test('a refusal of the controller has its message and exit code 1', async (t) => {
   const controller = await fakeController(t, nats.url, {
     apply: () => ({ code: 'conflict', message: 'somebody else was faster\u001b[2J' }),
@@ -241,7 +227,7 @@ test('rollback asks for the revision, and waits for the agents', async (t) => {
   ]);
   t.is(code, 0);
   t.is(stdout, 'httproute/a configured (revision 9)');
-  t.is(stderr, 'orders.default: no agent holds it');
+  t.is(stderr, 'orders.default: no agent wants it');
   t.deepEqual(controller.asked[0]?.request, { kind: 'HTTPRoute', namespace: 'default', name: 'a', to: 4 });
   t.is((await controller.weft(['rollback', 'httproute/a', '--to', 'last'])).code, 2);
 });

@@ -5,7 +5,7 @@ import type { Endpoint } from '../../src/protocol/endpoint-list.ts';
 import { createRootKeyring } from '../../src/protocol/keyring.ts';
 import { createRoot, type Root, readRoot } from '../../src/protocol/root.ts';
 import { signDocument, signingKey } from '../../src/protocol/signed-document.ts';
-import type { Match, RouteSet, Rule } from '../../src/protocol/snapshot.ts';
+import type { Match, RouteSet, Rule, Snapshot } from '../../src/protocol/snapshot.ts';
 import { startNats, type TestNats } from '../kit/nats-server.ts';
 import { fakeController } from './fake-controller.ts';
 
@@ -31,14 +31,20 @@ interface Published {
   readonly endpoints: Readonly<Record<string, Readonly<Record<string, Endpoint['state']>>>>;
   /** To sign with other than the root. */
   readonly by?: Root;
+  /** Snapshots that say something else than routes, by name. */
+  readonly others?: Readonly<Record<string, Partial<Snapshot>>>;
 }
 
-async function published(t: ExecutionContext, { producer, consumers, endpoints, by }: Published) {
+async function published(t: ExecutionContext, given: Published) {
+  const { producer, consumers, endpoints, by, others = {} } = given;
   const controller = await fakeController(t, nats.url, {
     snapshot: ({ service }) => {
       const base = { version: 1, mesh: controller.mesh, service, revision: [1, 12] };
       const key = signingKey(by ?? controller.root);
-      const snapshot = { ...base, producer: producer ?? NONE, consumers: consumers ?? {} };
+      const routes =
+        service === 'orders.default' ? { producer: producer ?? NONE, consumers: consumers ?? {} } : undefined;
+      const snapshot = { ...base, producer: NONE, consumers: {}, ...routes, ...others[service] };
+      const is = routes !== undefined || others[service] !== undefined;
       const agents = Object.entries(endpoints[service] ?? {}).map(([agent, state]) => {
         const seed = { rootSeed: seedOf(controller.folder), mesh: controller.mesh, agent };
         const keyring = createRootKeyring({ ...seed, workloads: [service], now: Date.now });
@@ -46,7 +52,7 @@ async function published(t: ExecutionContext, { producer, consumers, endpoints, 
       });
       const list = { ...base, endpoints: agents };
       return {
-        snapshot: service === 'orders.default' ? signDocument(key, 'weft-snapshot', snapshot) : null,
+        snapshot: is ? signDocument(key, 'weft-snapshot', snapshot) : null,
         endpoints: endpoints[service] === undefined ? null : signDocument(key, 'weft-endpoints', list),
       };
     },
@@ -76,6 +82,7 @@ test('explain names the rule that wins, why the others do not, and where the req
           ],
           timeouts: { requestMs: 2_000 },
           retry: { codes: [503], attempts: 2, backoffMs: 10 },
+          session: { type: 'Cookie', name: 'sid', path: '/', permanent: false },
         }),
       ],
       matches: [
@@ -109,6 +116,7 @@ rules considered, in the order of precedence
 winner    default/orders rule 1 (testers)
 filter    RequestMirror: 50 % to shadow.default
 filter    URLRewrite: path /new
+session   cookie sid at /; one that is alive goes on where it began, whatever the weights
 timeouts  2000 ms for all of it, no limit for each try
 retries   2 more after connection errors and status 503, at least 10 ms apart
 
@@ -138,6 +146,47 @@ test('without routes the endpoints of the service itself are asked', async (t) =
   t.regex(stdout, /^routes +none attached/m);
   t.regex(stdout, /^ {4}app-1 +ready +yes$/m);
   t.regex(stdout, /^timeouts +15000 ms to the response head/m);
+});
+
+test('an alias is told as the step that it is, and its service is explained', async (t) => {
+  const { weft, asked } = await published(t, {
+    others: { 'buy.example.com': { aliasOf: 'orders.default' } },
+    endpoints: { 'orders.default': { 'app-1': 'ready' } },
+  });
+  const { code, stdout, stderr } = await weft(['explain', 'GET', 'http://buy.example.com:8080/x']);
+  t.is(code, 0, stderr);
+  t.regex(stdout, /^alias +buy\.example\.com is an alias of orders\.default\nservice +orders\.default$/m);
+  t.regex(stdout, /^request +GET \/x, host buy\.example\.com$/m);
+  t.regex(stdout, /^ {4}app-1 +ready +yes$/m);
+  t.deepEqual(
+    asked.map(({ request }) => (request as { service: string }).service),
+    ['buy.example.com', 'orders.default'],
+  );
+});
+
+test('who may not reach a service, or a backend, is told so', async (t) => {
+  const own = await published(t, {
+    others: { 'orders.default': { exposure: 'namespace' } },
+    endpoints: { 'orders.default': { 'app-1': 'ready' } },
+  });
+  const args = ['explain', 'GET', 'http://orders.default/', '--from'];
+  t.is((await own.weft([...args, 'checkout.default'])).code, 0);
+  const refused = await own.weft([...args, 'checkout.shop']);
+  t.is(refused.code, 1);
+  t.regex(refused.stdout, /^result +the agent answers 403 denied: orders\.default has exposure: namespace/m);
+
+  const backend = await published(t, {
+    producer: {
+      rules: [rule(0, { backends: [{ service: 'inner.default', weight: 1, filters: [] }] })],
+      matches: [{ ...anything, rule: 0 }],
+    },
+    others: { 'inner.default': { exposure: 'namespace' } },
+    endpoints: { 'inner.default': { 'app-1': 'ready' } },
+  });
+  const denied = await backend.weft([...args, 'checkout.shop']);
+  t.is(denied.code, 1);
+  t.regex(denied.stdout, /^ +the agent answers 403 denied: inner\.default has exposure: namespace/m);
+  t.is((await backend.weft([...args, 'checkout.default'])).code, 0);
 });
 
 test('callers of a namespace with routes of its own get these', async (t) => {

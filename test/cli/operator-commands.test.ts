@@ -16,6 +16,7 @@ const COMMANDS = [
   'diff',
   'history',
   'explain',
+  'authz',
   'check',
   'completion',
 ];

@@ -9,27 +9,36 @@ host: web-1
 nats: { servers: ["nats://127.0.0.1:4222"] }
 admin: 127.0.0.1:15000
 `;
-const read = (text: string) => () => readAgentConfig(text, '/etc/weft/agent.yaml');
-const readWorkload = (workload: string) => read(`${HEAD}workloads:\n  - ${workload}\n`);
+const read =
+  (text: string, platform = 'linux') =>
+  () =>
+    readAgentConfig(text, '/etc/weft/agent.yaml', platform);
+const readWorkload = (workload: string, platform?: string) =>
+  read(`${HEAD}workloads:\n  - ${workload}\n`, platform);
 
 test('the agent.yaml of the design is understood', (t) => {
-  const config = read(`${HEAD}drain: 1m30s
+  const config = read(`${HEAD}listen: "[::1]:15099"
+drain: 1m30s
 root: root.nk
 data: kept
 workloads:
   - service: checkout
     upstream: ["http://127.0.0.1:8081", "http://[::1]:8082"]
     listen: 127.0.0.1:15001
+    uid: [33, www-data]
     health: { path: /healthz, interval: 2s, timeout: 500ms, healthyAfter: 1, unhealthyAfter: 3 }
     labels: { version: v1, zone: a }
   - service: { name: mail, namespace: shop }
     listen: unix:/run/weft/mail.sock
+  - service: cart
+    listen: { unix: /run/weft/cart.sock, mode: "0660", owner: cart, group: 1001 }
 `)();
   t.deepEqual(config, {
     mesh: 'shop',
     host: 'web-1',
     nats: { servers: ['nats://127.0.0.1:4222'], creds: undefined },
     admin: { host: '127.0.0.1', port: 15000 },
+    listen: { host: '::1', port: 15099 },
     drainMs: 90_000,
     root: '/etc/weft/root.nk',
     data: '/etc/weft/kept',
@@ -41,6 +50,7 @@ workloads:
           { host: '::1', port: 8082 },
         ],
         listen: { host: '127.0.0.1', port: 15001 },
+        uid: [33, 'www-data'],
         health: {
           path: '/healthz',
           expect: [[200, 399]],
@@ -55,7 +65,16 @@ workloads:
       {
         service: 'mail.shop',
         upstream: [],
-        listen: { path: '/run/weft/mail.sock' },
+        listen: { path: '/run/weft/mail.sock', mode: 0o600, owner: undefined, group: undefined },
+        uid: undefined,
+        health: undefined,
+        labels: {},
+      },
+      {
+        service: 'cart.default',
+        upstream: [],
+        listen: { path: '/run/weft/cart.sock', mode: 0o660, owner: 'cart', group: 1001 },
+        uid: undefined,
         health: undefined,
         labels: {},
       },
@@ -144,7 +163,7 @@ test('an unknown field is told which one was likely meant', (t) => {
 
 test('an unknown field that is like none is told what there is', (t) => {
   const [fault] = faultsOf(readWorkload('{ service: a, listen: "127.0.0.1:1", quux: 1 }'));
-  t.is(fault?.expected, 'one of service, upstream, listen, health, labels');
+  t.is(fault?.expected, 'one of service, upstream, listen, uid, health, labels');
 });
 
 test('a door that is not on loopback is refused, with the reason', (t) => {
@@ -163,6 +182,72 @@ test('a door that is not on loopback is refused, with the reason', (t) => {
     t.regex(fault?.expected ?? '', /a door gives its identity to whoever can connect/);
     t.is(more.length, 0);
   }
+});
+
+test('a socket has a path that the system takes, and its mode in octal and quotes', (t) => {
+  const listen = (text: string) => readWorkload(`{ service: a, listen: ${text} }`);
+  const fits = `/${'é'.repeat(53)}`;
+  t.notThrows(listen(`"unix:${fits}"`));
+  t.notThrows(listen(`{ unix: ${fits}, mode: "0600", owner: 0 }`));
+  const wrong: readonly (readonly [text: string, field: string])[] = [
+    [`"unix:${fits}x"`, ''],
+    [`{ unix: ${fits}x }`, '.unix'],
+    ['{ unix: run/a.sock }', '.unix'],
+    ['{ unix: /a, mode: 0660 }', '.mode'],
+    ['{ unix: /a, mode: "660" }', '.mode'],
+    ['{ unix: /a, mode: "0668" }', '.mode'],
+    ['{ unix: /a, owner: -1 }', '.owner'],
+    ['{ unix: /a, owner: "a:b" }', '.owner'],
+    ['{ unix: /a, group: 4294967295 }', '.group'],
+    ['{ mode: "0660" }', '.unix'],
+    ['{ unix: /a, user: a }', '.user'],
+    ['[1]', ''],
+  ];
+  for (const [text, field] of wrong) {
+    const faults = faultsOf(listen(text)).map((fault) => fault.field);
+    t.deepEqual(faults, [`workloads[0].listen${field}`], text);
+  }
+});
+
+test('uid stands beside a port, and on Linux', (t) => {
+  const expected = (workload: string, platform?: string) =>
+    faultsOf(readWorkload(`{ service: a, ${workload} }`, platform)).map(
+      (fault) => `${fault.field}: ${fault.expected}`,
+    );
+  const port = 'listen: "127.0.0.1:1"';
+  t.deepEqual(expected(`${port}, uid: app`), []);
+  const wrong: readonly (readonly [uid: string, fault: string])[] = [
+    ['-1', 'workloads[0].uid: a name like www-data'],
+    ['1.5', 'workloads[0].uid: a name like www-data'],
+    ['""', 'workloads[0].uid: a name like www-data'],
+    ['{}', 'workloads[0].uid: a name like www-data'],
+    ['[app, -1]', 'workloads[0].uid[1]: a name like www-data'],
+    ['[]', 'workloads[0].uid: 1 to 16 different users: only their processes may use the door'],
+    ['[app, app]', 'workloads[0].uid: 1 to 16 different users: only their processes may use the door'],
+  ];
+  for (const [uid, fault] of wrong) {
+    t.deepEqual(
+      expected(`${port}, uid: ${uid}`).map((whole) => whole.split(',')[0]),
+      [fault],
+      uid,
+    );
+  }
+  for (const socket of ['unix:/a', '{ unix: /a }']) {
+    const [fault, ...more] = expected(`listen: ${socket}, uid: 1`);
+    t.regex(fault ?? '', /^workloads\[0\]\.uid: mode, owner and group of the socket instead/);
+    t.is(more.length, 0);
+  }
+  t.regex(expected('upstream: ["http://a:1"], uid: 1')[0] ?? '', /a door \(listen\) beside it/);
+  t.regex(expected(`${port}, uid: 1`, 'darwin')[0] ?? '', /only Linux tells .* this is darwin$/);
+});
+
+test('the door for callers without identity is on loopback or a socket, and shares no address', (t) => {
+  const at = (listen: string) =>
+    places(read(`${HEAD}listen: ${listen}\nworkloads: [{ service: a, listen: { unix: /a } }]\n`));
+  t.deepEqual(at('"127.0.0.1:15099"'), []);
+  t.deepEqual(at('"0.0.0.0:15099"'), ['5:1 listen']);
+  t.deepEqual(at('127.0.0.1:15000'), ['5:1 listen']);
+  t.deepEqual(at('unix:/a'), ['6:27 workloads[0].listen']);
 });
 
 test('an upstream is http://host:port and nothing else', (t) => {

@@ -9,8 +9,10 @@ const prose = document.replace(/^```.*?^```$/gms, '');
 const named = new Set([...prose.matchAll(/`([^`\n]+)`/g)].flatMap(([, code]) => code?.match(/\w+/g) ?? []));
 
 test('the examples of the documentation are good configurations', (t) => {
-  const [agent, mesh] = [...document.matchAll(/```yaml\n(.*?)```/gs)].map(([, yaml]) => yaml ?? '');
+  const [agent, doors, mesh] = [...document.matchAll(/```yaml\n(.*?)```/gs)].map(([, yaml]) => yaml ?? '');
   t.is(readAgentConfig(agent!, 'agent.yaml').workloads.length, 1);
+  const head = agent!.slice(0, agent!.indexOf('workloads:'));
+  t.is(readAgentConfig(head + doors, 'agent.yaml', 'linux').workloads.length, 2);
   t.is(readMeshConfig(mesh!, 'mesh.yaml').agents.length, 2);
 });
 

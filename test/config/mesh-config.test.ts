@@ -37,6 +37,13 @@ test('an agent has no mesh and no nats of its own', (t) => {
   t.deepEqual(places(read(text)), ['6:5 agents[0].mesh', '7:5 agents[0].nats']);
 });
 
+test('the doors of an agent are those of agent.yaml', (t) => {
+  const text = `mesh: shop\n${AGENTS}    listen: unix:/run/weft/any.sock\n`;
+  t.notThrows(read(text));
+  const wrong = `mesh: shop\nagents:\n  - host: web-1\n    admin: 127.0.0.1:15000\n    workloads: [{ service: a, listen: "unix:/a", uid: 1 }]\n`;
+  t.deepEqual(places(read(wrong)), ['5:50 agents[0].workloads[0].uid']);
+});
+
 test('policies are read, beside the file', (t) => {
   t.deepEqual(read(`mesh: shop\npolicies: [policies]\n${AGENTS}`)().policies, ['/srv/shop/policies']);
 });

@@ -8,6 +8,7 @@ import { type Controller, startController } from '../../src/controller/controlle
 import type { Timing } from '../../src/controller/limits.ts';
 import type { ApiVerbs, Verb } from '../../src/protocol/api.ts';
 import { type ApiAnswer, CHANGING_VERBS, signCall } from '../../src/protocol/api-call.ts';
+import type { DefaultAction } from '../../src/protocol/authorization/authorization.ts';
 import type { EndpointList } from '../../src/protocol/endpoint-list.ts';
 import type { Heartbeat, WorkloadReport } from '../../src/protocol/heartbeat.ts';
 import { verificationKey } from '../../src/protocol/identity.ts';
@@ -38,6 +39,7 @@ export const FAST: Timing = {
   sweepMs: 20,
   gatherMs: 5,
   keepMs: 20,
+  auditMs: 100,
 };
 
 /** An agent that only beats. */
@@ -58,7 +60,10 @@ export interface ControlPlane {
   /** A client's connection. */
   readonly client: NatsConnection;
   /** One more controller, with a connection of its own; both end with the test. */
-  add(timing?: Partial<Timing>): Promise<{ controller: Controller; connection: NatsConnection }>;
+  add(
+    timing?: Partial<Timing>,
+    defaultAction?: DefaultAction,
+  ): Promise<{ controller: Controller; connection: NatsConnection }>;
   /** Calls a verb as an operator does. `by`: a seed to sign with other than the root's. */
   call<V extends Verb>(
     verb: V,
@@ -122,17 +127,21 @@ export async function startControlPlane(
     sign,
     raw,
     call,
-    async add(timing = {}) {
+    async add(timing = {}, defaultAction = 'allow') {
       const connection = await connectController({ servers: [nats.url] });
       t.teardown(() => connection.close());
+      const heartbeats = await connectController({ servers: [nats.url] });
+      t.teardown(() => heartbeats.close());
       const controller = await startController({
         connection,
+        heartbeats,
         mesh: MESH,
         root,
         id: randomBytes(8).toString('hex'),
         release: '0.0.0',
         log: pino({ level: process.env.WEFT_TEST_LOG ?? 'silent' }),
         timing: { ...FAST, ...timing },
+        defaultAction,
       });
       // Before its connection is closed: what is set up last is torn down first.
       t.teardown(controller.stop);

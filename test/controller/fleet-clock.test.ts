@@ -123,3 +123,51 @@ test('what was kept is taken up, but not over what was heard since', (t) => {
   sweep(fresh, 12);
   t.is(fresh.agents.get('app-1')?.state, 'lost');
 });
+
+test('H3: two agents of one name do not take turns; the last that came counts until it falls silent', (t) => {
+  const { fleet, changed } = createTestFleet();
+  const rivals = () => fleet.rivals(fleet.agents.get('app-1')!);
+  hear(fleet, { session: 'a', sequence: 7, timeMs: 1_000, document: 'of a' });
+  hear(fleet, { session: 'b', sequence: 1, timeMs: 1_100, document: 'of b' });
+  t.is(rivals(), 0, 'it may have been restarted');
+  changed.length = 0;
+  for (let second = 2; second < 8; second++) {
+    t.false(hear(fleet, { session: 'a', sequence: 6 + second, timeMs: second * 1_000, document: 'of a' }));
+    t.true(hear(fleet, { session: 'b', sequence: second, timeMs: second * 1_000 + 100, document: 'of b' }));
+    sweep(fleet, 4);
+    t.is(rivals(), 1);
+  }
+  t.deepEqual(changed, [], 'no list is published anew');
+  t.is(fleet.endpoints('orders.default')[0]?.document, 'of b');
+  for (let second = 8; second < 12; second++) {
+    hear(fleet, { session: 'a', sequence: 6 + second, timeMs: second * 1_000, document: 'of a' });
+    sweep(fleet, 4);
+  }
+  t.is(fleet.endpoints('orders.default')[0]?.document, 'of a', 'the one that is left');
+  t.is(rivals(), 0);
+});
+
+test('H3: an agent of the same name is noticed by whatever clock it has, and no more once it has left', (t) => {
+  const { fleet } = createTestFleet();
+  const rivals = () => fleet.rivals(fleet.agents.get('app-1')!);
+  hear(fleet, { session: 'a', sequence: 7, timeMs: 9_000 });
+  t.false(hear(fleet, { session: 'b', sequence: 1, timeMs: 5_000 }));
+  t.false(hear(fleet, { session: 'b', sequence: 2, timeMs: 6_000 }));
+  t.is(rivals(), 1);
+  t.false(hear(fleet, { session: 'b', sequence: 2, timeMs: 6_000 }), 'the same again says nothing');
+  t.false(hear(fleet, { session: 'b', sequence: 3, timeMs: 7_000, leaving: true }));
+  t.is(rivals(), 0);
+  t.is(fleet.agents.get('app-1')?.state, 'connected');
+});
+
+test('H2: whose beats could not be heard is not lost', (t) => {
+  const { fleet } = createTestFleet();
+  hear(fleet, {});
+  hear(fleet, { agent: 'app-2' });
+  const missed = { agents: new Set(['app-1']), strangers: true };
+  for (let time = 0; time < 20; time++) fleet.sweep(250, missed);
+  t.deepEqual(listed(fleet), ['app-1']);
+  t.is(fleet.listenedMs, 0, 'nobody knows who else was there');
+  sweep(fleet, 12);
+  t.deepEqual(listed(fleet), []);
+});

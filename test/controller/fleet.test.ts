@@ -235,3 +235,44 @@ test('check says what is wrong and what to do', async (t) => {
   t.is(ill.clocks, 'failed');
   await until(async () => (await results())['agents connected'] === 'failed', 'it is lost');
 });
+
+test('two agents of one name are said so by check and in the list of agents, and one of them stays listed', async (t) => {
+  const plane = await startLeader(t);
+  const [one, two] = [0, 1].map(() => plane.agent('app-1', ['orders.default']));
+  one!.keepBeating();
+  await until(async () => (await plane.states()) === 'app-1 ready', 'it is listed');
+  two!.keepBeating();
+  const view = await until(async () => {
+    const { items } = await plane.done('agents', {});
+    return items[0]?.rivals !== undefined && items[0];
+  }, 'they are noticed');
+  t.is(view.rivals, 1);
+  const { revision } = (await plane.endpoints('orders.default'))!;
+  const { checks } = await plane.done('check', {});
+  const check = checks.find(({ name }) => name === 'agent names');
+  t.is(check?.result, 'failed');
+  t.regex(check?.message ?? '', /app-1 \(2 agents\)/);
+  one!.silent();
+  await until(
+    async () => (await plane.done('agents', {})).items[0]?.rivals === undefined,
+    'one of them is left',
+  );
+  t.deepEqual((await plane.endpoints('orders.default'))?.revision, revision, 'no list was published anew');
+});
+
+test('an agent that wants a service of which nothing is published counts from its first snapshot on', async (t) => {
+  const plane = await startLeader(t);
+  const app = plane.agent('app-1', ['orders.default']);
+  app.beat({ applied: { 'orders.default': [0, 0] } });
+  app.keepBeating();
+  await until(async () => (await plane.states()) === 'app-1 ready', 'it is known');
+  t.deepEqual((await plane.done('agents', {})).items[0]?.applied, {}, 'it holds nothing');
+  const { snapshots } = await plane.done('apply', { resources: [route('orders', 'orders.default', 'x')] });
+  const [before] = (await plane.done('programmed', { snapshots })).items;
+  t.deepEqual([before?.applied, before?.of], [0, 1]);
+  app.beat({ applied: { 'orders.default': snapshots[0]!.revision } });
+  await until(
+    async () => (await plane.done('programmed', { snapshots })).items[0]?.applied === 1,
+    'it has it',
+  );
+});

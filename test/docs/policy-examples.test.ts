@@ -5,6 +5,7 @@ import { createCompileIndex } from '../../src/controller/compile/resource-graph.
 import { readResources } from '../../src/controller/resources/read-resources.ts';
 import { type ForwardPlan, planRequest } from '../../src/protocol/routes/plan.ts';
 import { createRouteTable } from '../../src/protocol/routes/route-table.ts';
+import { audits, request, said, snapshotOf } from '../protocol/authorization/policies.ts';
 
 const page = readFileSync(new URL('../../docs/policy.md', import.meta.url), 'utf8');
 const KNOWN = new Set(['orders.default', 'orders-v1.default', 'orders-v2.default']);
@@ -28,7 +29,8 @@ function plans(example: string, fields: string[] = []): ForwardPlan[] {
   const request = { method: 'GET', target: '/v1/x?y', hostname: 'orders', port: 80, fields };
   return Array.from({ length: DRAWS }, (_, at) => {
     const plan = planRequest(table, request, () => (at + 0.5) / DRAWS);
-    if (plan === undefined || plan.answer !== undefined) throw new Error('an example answered by itself');
+    if (plan === undefined || plan.answer !== undefined || plan.auth !== undefined)
+      throw new Error('an example answered by itself');
     return plan;
   });
 }
@@ -37,7 +39,10 @@ const share = (all: readonly ForwardPlan[], backend: string) =>
   all.filter((plan) => plan.backend === `${backend}.default`).length / all.length;
 
 test('the page has the examples that operators look for', (t) => {
-  t.deepEqual([...examples.keys()], ['Canary', 'Blue', 'By', 'Mirror']);
+  t.deepEqual(
+    [...examples.keys()],
+    ['Readers', 'Closed', 'Public', 'Watch', 'Canary', 'Blue', 'By', 'Mirror'],
+  );
 });
 
 test('the canary of the page sends one request in ten to the new version', (t) => {
@@ -61,4 +66,53 @@ test('the mirror of the page copies every second request and changes none', (t) 
   const all = plans('Mirror');
   t.is(share(all, 'orders-v1'), 1);
   t.is(all.filter(({ mirrors }) => mirrors.includes('orders-v2.default')).length, DRAWS / 2);
+});
+
+/** `ALLOW default/orders readers` by an example alone; and the AUDIT policies that match. */
+function decided(
+  example: string,
+  caller: string | null,
+  line: string,
+  lines: Record<string, string> = {},
+): string {
+  const snapshot = snapshotOf([examples.get(example) ?? '']);
+  const asked = request(line, lines, caller);
+  return [said(snapshot, asked), ...audits(snapshot, asked).map(({ policy }) => policy)].join(', ');
+}
+
+test('the readers of the page read orders, the office does everything, and nobody else anything', (t) => {
+  t.is(decided('Readers', 'checkout.default', 'GET /orders/7'), 'ALLOW default/orders readers');
+  t.is(decided('Readers', 'web.office', 'DELETE /orders/7'), 'ALLOW default/orders office');
+  for (const [caller, line] of [
+    ['checkout.default', 'DELETE /orders/7'],
+    ['checkout.default', 'GET /orders/7/items'],
+    ['checkout.prod', 'GET /orders'],
+    [null, 'GET /orders'],
+  ] as const) {
+    t.is(decided('Readers', caller, line), 'DENY mesh no-allow-matches');
+  }
+});
+
+test('what the page closes is open to its namespace only', (t) => {
+  for (const caller of ['checkout.default', null]) {
+    for (const path of ['/admin', '/admin/', '/admin/x', '//admin', '/x/../%61dmin']) {
+      t.is(decided('Closed', caller, `GET ${path}`), 'DENY ops/no-admin 0');
+    }
+  }
+  t.is(decided('Closed', 'root.ops', 'GET /admin'), 'ALLOW mesh default-allow');
+  t.is(decided('Closed', 'checkout.default', 'GET /orders'), 'ALLOW mesh default-allow');
+});
+
+test('the public of the page sees the catalogue and nothing else', (t) => {
+  for (const caller of ['checkout.default', null]) {
+    t.is(decided('Public', caller, 'GET /catalogue/1'), 'ALLOW default/catalogue 0');
+    t.is(decided('Public', caller, 'GET /orders'), 'DENY mesh no-allow-matches');
+  }
+});
+
+test('the watch of the page tells of what was not approved, and lets everything pass', (t) => {
+  const allowed = 'ALLOW mesh default-allow';
+  t.is(decided('Watch', 'checkout.default', 'DELETE /x'), `${allowed}, default/watch-deletes`);
+  t.is(decided('Watch', 'checkout.default', 'DELETE /x', { 'x-approved': 'yes' }), allowed);
+  t.is(decided('Watch', 'checkout.default', 'GET /x'), allowed);
 });

@@ -23,6 +23,8 @@ export class FakeBus {
   readonly published: Message[] = [];
   /** How often a message arrives: 0 loses it, 2 repeats it. */
   arrivals: (message: Message) => number = () => 1;
+  /** When it answers a ping. */
+  answered: () => Promise<void> = () => Promise.resolve();
   readonly #subscriptions = new Set<Subscription>();
   #next = 0;
 
@@ -43,7 +45,7 @@ export class FakeBus {
         return () => hub.#subscriptions.delete(subscription);
       },
       request: () => Promise.reject(new Error('no responders')),
-      flush: () => Promise.resolve(),
+      flush: () => hub.answered(),
       close: () => Promise.resolve(),
     };
   }

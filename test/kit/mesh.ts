@@ -60,6 +60,7 @@ export async function startMesh(servers?: readonly TestNats[]): Promise<TestMesh
         service,
         upstream: ports.map((port) => ({ host: '127.0.0.1', port })),
         listen: calls ? { host: '127.0.0.1', port: await freePort() } : undefined,
+        uid: undefined,
         health,
         labels: {},
       });
@@ -69,6 +70,7 @@ export async function startMesh(servers?: readonly TestNats[]): Promise<TestMesh
       host,
       nats: { servers: [nats, ...others].map(({ url }) => url), creds: undefined },
       admin: { host: '127.0.0.1', port: 1 },
+      listen: undefined,
       drainMs,
       root: undefined,
       data,

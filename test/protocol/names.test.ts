@@ -4,7 +4,9 @@ import {
   agentId,
   agentOfId,
   isLabel,
+  isPublishedName,
   isServiceName,
+  nameOfAuthority,
   parseServiceName,
   serviceOfAuthority,
   serviceOfWorkloadId,
@@ -98,6 +100,41 @@ test('whatever an authority is, its service is canonical', (t) => {
     ),
   );
   t.pass();
+});
+
+test('an authority is looked up by the service that it names, or else by its host name', (t) => {
+  t.is(nameOfAuthority('orders:80', 'front'), 'orders.front');
+  t.is(nameOfAuthority('orders.shop.svc', 'front'), 'orders.shop');
+  for (const authority of [
+    'orders.example.com',
+    'Orders.Example.COM',
+    'orders.example.com.',
+    'orders.example.com:8080',
+  ]) {
+    t.is(nameOfAuthority(authority, 'front'), 'orders.example.com', authority);
+  }
+  const longest = ['a'.repeat(63), 'b'.repeat(63), 'c'.repeat(63), 'd'.repeat(8)].join('.');
+  t.is(nameOfAuthority(longest, 'front'), longest);
+  for (const bad of [
+    `${longest}e`,
+    '127.0.0.1:15001',
+    'a.b.1',
+    'orders.example.com:x',
+    'orders..example.com',
+    '.orders.example.com',
+    'orders.-example.com',
+    'ord_ers.example.com',
+    '[::1]',
+    '',
+  ]) {
+    t.is(nameOfAuthority(bad, 'front'), undefined, bad);
+  }
+});
+
+test('a snapshot may be about a service or a host name', (t) => {
+  for (const name of ['orders.default', 'orders.example.com']) t.true(isPublishedName(name), name);
+  for (const bad of ['orders', 'Orders.default', '1.2.3.4', 'a.*.c', 'a.b.>', 'a..b'])
+    t.false(isPublishedName(bad), bad);
 });
 
 test('SPIFFE IDs come back as the names they were made from', (t) => {

@@ -29,6 +29,16 @@ const WHOLE = {
           { type: 'RequestMirror', mirror: { service: 'copy.default', fraction: 0.5 } },
           { type: 'CORS', cors: cors({ methods: ['GET', '*'], headers: ['X-A'], expose: ['*'] }) },
           { type: 'Unsupported', what: 'ExtensionRef' },
+          {
+            type: 'ExternalAuth',
+            auth: {
+              service: 'auth.default',
+              path: '/check',
+              requestHeaders: ['cookie'],
+              responseHeaders: ['x-user'],
+              bodyBytesMax: 1_024,
+            },
+          },
         ],
         backends: [
           backend('orders-v2.default', { weight: 0 }),
@@ -36,9 +46,11 @@ const WHOLE = {
         ],
         timeouts: { requestMs: 0, backendRequestMs: 500 },
         retry: { codes: [503], attempts: 2, backoffMs: 10 },
+        session: { type: 'Cookie', name: 'sid', path: '/shop', permanent: true, absoluteMs: 60_000 },
       }),
       rule({
         backends: [],
+        session: { type: 'Header', name: 'x-session' },
         filters: [
           {
             type: 'RequestRedirect',
@@ -126,12 +138,22 @@ test('nothing that a message could be broken by is taken into one', (t) => {
     [[...filters, 3, 'mirror', 'fraction'], 1.5],
     [[...filters, 4, 'cors', 'methods', 0], 'GET\r\n'],
     [[...filters, 5, 'type'], 'Other'],
+    [[...filters, 6, 'auth', 'service'], 'Not A Name'],
+    [[...filters, 6, 'auth', 'path'], '//evil'],
+    [[...filters, 6, 'auth', 'path'], '/a b'],
+    [[...filters, 6, 'auth', 'path'], '/a?b'],
+    [[...filters, 6, 'auth', 'responseHeaders', 0], 'X-User'],
+    [[...filters, 6, 'auth', 'bodyBytesMax'], 1_000_000],
     [[...redirect, 'hostname'], 'a/b'],
     [[...redirect, 'status'], 200],
     [[...redirect, 'port'], 0],
     [['producer', 'rules', 0, 'backends', 0, 'service'], 'Not A Name'],
     [['producer', 'rules', 0, 'backends', 0, 'weight'], -1],
     [['producer', 'rules', 0, 'retry', 'codes', 0], 1000],
+    [['producer', 'rules', 0, 'session', 'path'], '/; Domain=x'],
+    [['producer', 'rules', 0, 'session', 'name'], 'a=b'],
+    [['producer', 'rules', 0, 'session', 'absoluteMs'], 0],
+    [['producer', 'rules', 1, 'session', 'name'], 'content-length'],
     [['producer', 'matches', 0, 'rule'], 2],
     [['producer', 'matches', 0, 'rule'], -1],
     [['consumers', 'Not_A_Label'], { rules: [], matches: [] }],
@@ -147,4 +169,35 @@ test('whatever JSON comes, it is a snapshot or it is not, and nothing is thrown'
     readSnapshot('shop', changed(path, to));
   });
   t.notThrows(() => fc.assert(property, { numRuns: 500 }));
+});
+
+const EMPTY = { rules: [], matches: [] };
+const ALIAS = {
+  version: 1,
+  mesh: 'shop',
+  service: 'store.default',
+  revision: [1, 2],
+  aliasOf: 'orders.default',
+  producer: EMPTY,
+  consumers: {},
+};
+
+test('an alias says of which service it is one, and nothing else', (t) => {
+  const read = (change: object) => readSnapshot('shop', { ...ALIAS, ...change }) !== undefined;
+  t.true(read({}));
+  t.true(read({ service: 'orders.example.com' }));
+  t.true(read({ service: 'orders.example.com', aliasOf: undefined }), 'one that is none any more');
+  t.false(read({ aliasOf: 'store.default' }), 'of itself');
+  t.false(read({ aliasOf: 'orders.example.com' }), 'of what cannot be a service');
+  t.false(read({ producer: WHOLE.producer }));
+  t.false(read({ consumers: { shop: EMPTY } }));
+  t.false(read({ exposure: 'namespace' }));
+  t.false(read({ service: 'orders.example.com', aliasOf: undefined, producer: WHOLE.producer }));
+  t.false(read({ service: '10.0.0.1' }));
+});
+
+test('an exposure that is not known here is refused', (t) => {
+  const read = (exposure: unknown) => readSnapshot('shop', { ...WHOLE, exposure }) !== undefined;
+  t.true(read('namespace'));
+  for (const bad of ['mesh', 'host', '', null, 1]) t.false(read(bad), String(bad));
 });

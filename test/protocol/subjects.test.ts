@@ -1,5 +1,6 @@
 import test from 'ava';
 import fc from 'fast-check';
+import { isLabel } from '../../src/protocol/names.ts';
 import {
   apiSubject,
   configBucket,
@@ -7,6 +8,7 @@ import {
   heartbeatSubject,
   instanceSubject,
   publicationGetSubject,
+  publicationKey,
   publicationRepublish,
   publicationSubject,
   QUEUE,
@@ -43,6 +45,19 @@ test('what the bucket republishes, and its direct get, are about the same key', 
   t.is(
     publicationGetSubject('shop', 'endpoints', 'orders.default'),
     `$JS.API.DIRECT.GET.KV_weft-shop-config.${stored}`,
+  );
+});
+
+test('every name has a key of its own, whose tokens are DNS labels', (t) => {
+  t.is(publicationKey('snapshot', 'orders.example.com'), 'snapshot.example.com.orders');
+  const name = fc.array(label, { minLength: 2, maxLength: 5 }).map((labels) => labels.join('.'));
+  fc.assert(
+    fc.property(name, name, (a, b) => {
+      const [kind, ...tokens] = publicationKey('snapshot', a).split('.');
+      t.is(kind, 'snapshot');
+      t.true(tokens.every(isLabel));
+      t.is(publicationKey('snapshot', a) === publicationKey('snapshot', b), a === b);
+    }),
   );
 });
 

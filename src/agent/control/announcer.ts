@@ -2,7 +2,7 @@
 import type { Heartbeat, WorkloadReport } from '../../protocol/heartbeat.ts';
 import type { Keyring } from '../../protocol/keyring.ts';
 import { LIMITS } from '../../protocol/limits.ts';
-import type { Revision } from '../../protocol/revision.ts';
+import { compareRevisions, NO_REVISION, type Revision } from '../../protocol/revision.ts';
 import { heartbeatSubject } from '../../protocol/subjects.ts';
 import type { Bus } from '../link/bus.ts';
 
@@ -13,8 +13,10 @@ export interface AnnouncerParts {
   /** Of the weft release. */
   readonly release: string;
   readonly workloads: () => readonly WorkloadReport[];
-  /** Services whose snapshots are held, with what is applied. */
+  /** Services whose snapshots are held, with what is applied; and those that are wanted, with NO_REVISION. */
   readonly applied: () => Readonly<Record<string, Revision>>;
+  /** The newest change set of which a snapshot is held; undefined if none is. */
+  readonly policy: () => Revision | undefined;
   /** Wall clock, ms. */
   readonly wallMs: () => number;
   /** Clock that does not jump. */
@@ -44,6 +46,8 @@ export function createAnnouncer(parts: AnnouncerParts): Announcer {
   let bus: Bus | undefined;
   let sequence = 0;
   let appliedMs = now();
+  /** Services of which it was told last what is applied. */
+  let told = 0;
   let callOff: (() => void) | undefined;
   let complained = false;
 
@@ -52,21 +56,31 @@ export function createAnnouncer(parts: AnnouncerParts): Announcer {
     callOff = undefined;
     // Said late it would be wrong: the client keeps messages for when the connection is back.
     if (bus?.up !== true) return;
+    const applied = boundedApplied(parts.applied());
+    const count = Object.keys(applied).length;
     const tellsApplied =
-      sequence % LIMITS.appliedEveryBeats === 0 || now() - appliedMs <= LIMITS.appliedToldMs;
+      count !== told ||
+      sequence % LIMITS.appliedEveryBeats === 0 ||
+      now() - appliedMs <= LIMITS.appliedToldMs;
     sequence += 1;
-    publish(bus, signed(leaving, tellsApplied));
+    if (tellsApplied) told = count;
+    publish(bus, leaving, tellsApplied ? applied : undefined);
   }
 
-  function publish(to: Bus, bytes: Buffer): void {
-    if (bytes.length <= to.payloadBytesMax) to.publish(subject, bytes);
-    else if (!complained) {
+  function publish(to: Bus, leaving: boolean, applied: Heartbeat['applied']): void {
+    const bytes = signed(leaving, applied);
+    if (bytes.length <= Math.min(to.payloadBytesMax, LIMITS.heartbeatBytesMax))
+      return to.publish(subject, bytes);
+    if (!complained) {
       complained = true;
       parts.tooLarge(bytes.length);
     }
+    // Without it, it is still known that this agent is there.
+    if (applied !== undefined) publish(to, leaving, undefined);
   }
 
-  function signed(leaving: boolean, tellsApplied: boolean): Buffer {
+  function signed(leaving: boolean, applied: Heartbeat['applied']): Buffer {
+    const policy = parts.policy();
     const beat: Heartbeat = {
       version: 1,
       mesh: keyring.mesh,
@@ -78,7 +92,8 @@ export function createAnnouncer(parts: AnnouncerParts): Announcer {
       document: keyring.document,
       leaving,
       workloads: parts.workloads(),
-      ...(tellsApplied ? { applied: parts.applied() } : {}),
+      ...(applied === undefined ? {} : { applied }),
+      ...(policy === undefined ? {} : { policy }),
     };
     return Buffer.from(keyring.sign('weft-heartbeat', beat), 'latin1');
   }
@@ -104,4 +119,15 @@ export function createAnnouncer(parts: AnnouncerParts): Announcer {
       bus = undefined;
     },
   });
+}
+
+/** Local applications may ask for any name: of services of which nothing is published, a few are told. */
+function boundedApplied(applied: Readonly<Record<string, Revision>>): Readonly<Record<string, Revision>> {
+  let wanted = 0;
+  const told = Object.entries(applied).filter(([, revision]) => {
+    if (compareRevisions(revision, NO_REVISION) > 0) return true;
+    wanted += 1;
+    return wanted <= LIMITS.wantedToldMax;
+  });
+  return Object.fromEntries(told);
 }

@@ -3,7 +3,7 @@ import type { EndpointList } from '../../protocol/endpoint-list.ts';
 import { readEndpointList } from '../../protocol/endpoint-list.ts';
 import type { Keyring } from '../../protocol/keyring.ts';
 import { readSnapshot } from '../../protocol/read-snapshot.ts';
-import type { Revision } from '../../protocol/revision.ts';
+import { compareRevisions, NO_REVISION, type Revision } from '../../protocol/revision.ts';
 import type { Snapshot } from '../../protocol/snapshot.ts';
 import type { PublicationKind } from '../../protocol/subjects.ts';
 import type { Bus } from '../link/bus.ts';
@@ -34,6 +34,12 @@ export interface ControlPlane {
   detach(): void;
   /** Called every second or so. */
   tick(nowMs: number): void;
+  /** True once it is certain what snapshots there are of these services, or that it cannot be known now. */
+  knows(services: Iterable<string>): boolean;
+  /** What is applied of every service that is wanted here: NO_REVISION where nothing is held. */
+  applied(): Readonly<Record<string, Revision>>;
+  /** The newest change set of which anything is held; undefined if nothing is. */
+  policy(): Revision | undefined;
   /** What is held, for people. */
   describe(): Readonly<Record<PublicationKind, Readonly<Record<string, Revision>>>>;
   /** What has not been heard yet, in words. */
@@ -71,6 +77,20 @@ export function createControlPlane(parts: ControlPlaneParts): ControlPlane {
     },
     tick(nowMs: number) {
       for (const publications of both) publications.tick(nowMs);
+    },
+    knows: (services: Iterable<string>) => [...services].every((service) => snapshots.known(service)),
+    applied() {
+      const applied: Record<string, Revision> = {};
+      for (const [service, snapshot] of snapshots.all()) applied[service] = snapshot?.revision ?? NO_REVISION;
+      return applied;
+    },
+    policy() {
+      let newest: Revision | undefined;
+      for (const [, snapshot] of snapshots.all()) {
+        const policy = snapshot?.policy;
+        if (policy !== undefined && compareRevisions(policy, newest ?? NO_REVISION) > 0) newest = policy;
+      }
+      return newest;
     },
     describe: () => ({ snapshot: snapshots.held(), endpoints: lists.held() }),
     waiting: () => [

@@ -160,6 +160,11 @@ export class Publications<P extends Publication> {
     return held;
   }
 
+  /** All that is followed, also where nothing is held. */
+  *all(): Generator<readonly [service: string, publication: P | undefined]> {
+    for (const { service, publication } of this.#followed.values()) yield [service, publication];
+  }
+
   get heldCount(): number {
     let count = 0;
     for (const { publication } of this.#followed.values()) if (publication !== undefined) count += 1;

@@ -1,18 +1,21 @@
 /**
  * The way of a request into this host: read it from `InboundProxy.serve` downwards.
  *
- *   stream ─▶ head · is it served here? · who calls · time left ─▶ instance ─▶ connection ─▶ application
+ *   stream ─▶ head · is it served here? · who calls, and may it? · time left ─▶ instance ─▶ connection ─▶ application
  *   stream ◀──────────── response head, body, trailers, or a reset with the reason ◀────────────┘
  */
 import { asWeftError, WeftError } from '../../protocol/errors.ts';
+import { exposureRefusal } from '../../protocol/exposure.ts';
 import { type Fields, fieldsText, fieldValue } from '../../protocol/fields.ts';
 import { decodeRequestHead, decodeTrailers, encodeResponseHead } from '../../protocol/head.ts';
 import { isIdempotent } from '../../protocol/idempotent.ts';
 import type { PeerIdentity } from '../../protocol/keyring.ts';
 import { LIMITS } from '../../protocol/limits.ts';
-import { workloadId } from '../../protocol/names.ts';
+import { serviceParts, workloadId } from '../../protocol/names.ts';
 import { isForgedForwarding, isReservedField } from '../../protocol/reserved-field.ts';
+import type { Snapshot } from '../../protocol/snapshot.ts';
 import { traceIdOf } from '../../protocol/trace.ts';
+import type { Authorization } from '../authorization.ts';
 import type { FailedRequest } from '../failure-log.ts';
 import type { ClientConnection, ClientExchange } from '../http1/client-connection.ts';
 import { CHUNKED, endToEndFields, type ResponseHead } from '../http1/head.ts';
@@ -26,6 +29,9 @@ export interface InboundParts {
   readonly mesh: string;
   /** Of the workloads that serve, by service. */
   readonly upstreams: ReadonlyMap<string, Upstream>;
+  /** Of a service that is served here; undefined if nothing is published of it. */
+  readonly snapshotOf: (service: string) => Snapshot | undefined;
+  readonly authorization: Authorization;
   readonly recorder: RequestRecorder;
   readonly now: () => number;
   /** A fault of our own; everything else is logged by the agent that asked, which is told of it. */
@@ -50,10 +56,13 @@ export class InboundProxy {
   /** Takes a stream that an agent has opened, or resets it with the reason. */
   serve(stream: Stream, from: PeerIdentity, text: string, last: boolean): StreamHandler {
     const startedMs = this.parts.now();
+    let service = '';
     try {
       const head = decodeRequestHead(text);
       const upstream = this.#upstreamOf(head);
+      service = head.service;
       checkCaller(head, from);
+      this.#authorize(head);
       if (head.deadlineMs === 0)
         throw new WeftError('deadline_spent', 'no time was left for the application');
       const exchange = new InboundExchange(this, stream, head, last, upstream, startedMs);
@@ -62,7 +71,7 @@ export class InboundProxy {
       return exchange;
     } catch (error) {
       const { code, message } = this.explained(error, undefined);
-      this.parts.recorder.ended('', 0, code, this.parts.now() - startedMs);
+      this.parts.recorder.ended(service, 0, code, this.parts.now() - startedMs);
       stream.reset(code, message);
       return DEAF;
     }
@@ -92,9 +101,21 @@ export class InboundProxy {
     if (upstream === undefined) throw new WeftError('not_serving', `${head.service} is not served here`);
     return upstream;
   }
+
+  /** The decision that counts: an agent that asks may have left it out. `head.caller` has been checked. */
+  #authorize(head: WireHead): void {
+    const { service, caller } = head;
+    const snapshot = this.parts.snapshotOf(service);
+    const exposure = snapshot?.exposure;
+    const namespace = caller === undefined ? undefined : serviceParts(caller).namespace;
+    const refusal = exposureRefusal(service, exposure, namespace);
+    if (refusal !== undefined) throw new WeftError('denied', refusal);
+    // The application sees the path that was decided on, and no other.
+    head.target = this.parts.authorization.authorize(service, snapshot, head);
+  }
 }
 
-/** Only the agent of a workload may speak for it. */
+/** Only the agent of a workload may speak for it. Who has no identity gets what policy grants to anonymous callers. */
 function checkCaller(head: WireHead, from: PeerIdentity): void {
   if (head.caller === undefined || from.workloads.has(head.caller)) return;
   throw new WeftError('denied', `the agent ${from.agent} may not speak for ${head.caller}`);

@@ -34,6 +34,7 @@ import {
   serviceSubject,
 } from '../../protocol/subjects.ts';
 import { BodyGarbage } from '../garbage.ts';
+import { Acceptance } from './acceptance.ts';
 import type { Bus, Deliver } from './bus.ts';
 import { Lane } from './lane.ts';
 import { Outbox } from './outbox.ts';
@@ -80,6 +81,10 @@ export class Link implements StreamOwner, FrameVisitor {
   readonly #peers: Peers;
   readonly #fingerprint: string;
   readonly #opened = new StreamTable<LinkStream>();
+  readonly #acceptance = new Acceptance({
+    ping: async () => this.#bus?.flush(),
+    visit: (visit) => this.#opened.visit(visit),
+  });
   readonly #serviceLanes = new BoundedMap<string, RequestLane>(LIMITS.servicesKnownMax);
   readonly #instanceLanes = new BoundedMap<string, { endpoint: PeerIdentity; lane: RequestLane }>(
     LIMITS.peersMax,
@@ -205,14 +210,16 @@ export class Link implements StreamOwner, FrameVisitor {
   /** Looks after what has waited too long; called every few milliseconds while streams are open. */
   tick(nowMs: number): void {
     this.#opened.visit((stream) => {
-      if (stream.acknowledged || nowMs - stream.startedMs <= LIMITS.acceptTimeoutMs) return;
+      if (!this.#acceptance.isOverdue(stream, nowMs)) return;
       const agent = stream.lane?.agent ?? stream.instance;
       if (agent !== undefined) this.#parts.events.missing(stream.service, agent);
       const seconds = LIMITS.acceptTimeoutMs / 1000;
       stream.fail(new WeftError('not_accepted', `no agent has acknowledged it within ${seconds} s`));
     });
+    // After a pause of this process the ticks are behind the time; the callers' are not.
+    const acceptMs = this.#parts.now() - LIMITS.acceptAfterMs;
     this.#peers.visitServed((stream) => {
-      if (!stream.acknowledged && nowMs - stream.startedMs > LIMITS.acceptAfterMs) stream.sendAccept();
+      if (!stream.acknowledged && stream.startedMs < acceptMs) stream.sendAccept();
       if (stream.idleMs(nowMs) > LIMITS.streamIdleMs) {
         stream.fail(new WeftError('stream_idle', `nothing was sent for ${LIMITS.streamIdleMs / 1000} s`));
       }

@@ -97,6 +97,8 @@ export class LinkStream implements Stream {
   packetNumber = 0;
   /** True when the side that serves has shown in any way that it has the request. */
   acknowledged = false;
+  /** Opener: since when the bus is known to have the request, by the clock of the ticks. */
+  onBusMs: number | undefined;
 
   readonly #owner: StreamOwner;
   readonly #flags: number;

@@ -4,14 +4,16 @@
  * While the control plane publishes who serves a service, the request goes to the endpoints that it calls ready, in
  * turn. One that was asked and not there is passed over until something new is known of it, or for a few seconds.
  *
- * Without a list the bus picks one of the queue group. A request that is not safe to repeat is then addressed to
- * one endpoint, so that a captured packet cannot be played to another one. Endpoints are learned from their
- * answers. Now and then the bus is asked although some are known, because only that finds new ones; an endpoint
- * that does not answer is forgotten at once.
+ * Without a list, what is served here stays here: nobody has said that there are others, and no request is put at the
+ * mercy of the bus to find out. For the rest the bus picks one of the queue group. A request that is not safe to repeat
+ * is then addressed to one endpoint, so that a captured packet cannot be played to another one. Endpoints are learned
+ * from their answers. Now and then the bus is asked although some are known, because only that finds new ones; an
+ * endpoint that does not answer is forgotten at once.
  */
 import type { EndpointList } from '../../protocol/endpoint-list.ts';
 import type { PeerIdentity } from '../../protocol/keyring.ts';
 import { LIMITS } from '../../protocol/limits.ts';
+import { endpointTag } from './endpoint-tag.ts';
 import { PublishedEndpoints } from './published-endpoints.ts';
 
 /** Where endpoint lists come from. */
@@ -38,6 +40,8 @@ interface Known {
   next: number;
   askedBusMs: number;
   usedMs: number;
+  /** The endpoints by their tags, once a session has asked for one of them. */
+  byTag: Map<string, PeerIdentity> | undefined;
 }
 
 export class Balancer {
@@ -67,14 +71,15 @@ export class Balancer {
     known.usedMs = nowMs;
     const local = this.#serving.has(service);
     if (known.published !== undefined) return known.published.pick(local, undefined, nowMs);
-    const count = known.endpoints.length + (local ? 1 : 0);
+    if (local) return this.#self;
+    const count = known.endpoints.length;
     const exploring = nowMs - known.askedBusMs >= LIMITS.exploreMs;
-    if (count === 0 || exploring || (repeatable && known.endpoints.length > 0)) {
+    if (count === 0 || exploring || repeatable) {
       known.askedBusMs = nowMs;
       return undefined;
     }
     known.next = (known.next + 1) % count;
-    return known.endpoints[known.next] ?? this.#self;
+    return known.endpoints[known.next];
   }
 
   /**
@@ -86,6 +91,16 @@ export class Balancer {
     return published?.pick(this.#serving.has(service), failed, this.#now());
   }
 
+  /** The endpoint that a session calls by `tag` (see `endpointTag`), if it can be asked now. */
+  pickTagged(service: string, tag: string): PeerIdentity | undefined {
+    const known = this.#knownOf(service);
+    known.usedMs = this.#now();
+    if (this.#serving.has(service) && endpointTag(service, this.#self.agent) === tag) return this.#self;
+    if (known.published !== undefined) return known.published.tagged(tag, known.usedMs);
+    known.byTag ??= new Map(known.endpoints.map((one) => [endpointTag(service, one.agent), one]));
+    return known.byTag.get(tag);
+  }
+
   /** How many endpoints are believed to share what the bus distributes. */
   spread(service: string): number {
     const known = this.#services.get(service);
@@ -95,9 +110,12 @@ export class Balancer {
 
   learned(service: string, endpoint: PeerIdentity): void {
     if (endpoint.agent === this.#self.agent) return;
-    const { endpoints, published } = this.#knownOf(service);
+    const known = this.#knownOf(service);
+    const { endpoints, published } = known;
     if (published !== undefined) return;
     const at = endpoints.findIndex((one) => one.agent === endpoint.agent);
+    if (at >= 0 && endpoints[at] === endpoint) return;
+    known.byTag = undefined;
     if (at >= 0) endpoints[at] = endpoint;
     else if (endpoints.length < LIMITS.endpointsMax) endpoints.push(endpoint);
   }
@@ -107,7 +125,9 @@ export class Balancer {
     const known = this.#services.get(service);
     known?.published?.missing(agent, this.#now() + LIMITS.endpointMissingMs);
     const at = known?.endpoints.findIndex((one) => one.agent === agent) ?? -1;
-    if (at >= 0) known?.endpoints.splice(at, 1);
+    if (known === undefined || at < 0) return;
+    known.endpoints.splice(at, 1);
+    known.byTag = undefined;
   }
 
   /** The source has another list of the service. */
@@ -151,6 +171,7 @@ export class Balancer {
       next: 0,
       askedBusMs: Number.NEGATIVE_INFINITY,
       usedMs: this.#now(),
+      byTag: undefined,
     };
     this.#services.set(service, fresh);
     this.#source.want(service);

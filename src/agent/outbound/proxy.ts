@@ -1,7 +1,8 @@
 /**
  * The way of a request out of this host: read it from `OutboundProxy.request` downwards.
  *
- *   app ─▶ door ─▶ who is asked · loop? · fields · trace ─▶ route: rule, filters, backend ─▶ pick an endpoint ─▶ stream
+ *   app ─▶ door ─▶ who is asked · loop? · fields · trace ─▶ route: rule, filters, session or backend ─▶ pick an endpoint ─▶ stream
+ *                                                                                          └─▶ may have to be agreed to first
  *                            failed, and may be tried again ◀─────────────────────────────────────┘   │
  *                                      └─▶ wait, once more ─▶                                         ▼
  *   app ◀─ response head, body, trailers ◀───────────────────────────────────────────────────────── stream
@@ -17,11 +18,18 @@ import {
 } from '../../protocol/head.ts';
 import { isIdempotent } from '../../protocol/idempotent.ts';
 import { LIMITS } from '../../protocol/limits.ts';
-import { serviceParts } from '../../protocol/names.ts';
+import { DEFAULT_NAMESPACE, isServiceName, serviceParts } from '../../protocol/names.ts';
 import { applyCors } from '../../protocol/routes/cors.ts';
-import { modifyFields } from '../../protocol/routes/header-modifier.ts';
-import { type AnswerPlan, type ForwardPlan, planRequest } from '../../protocol/routes/plan.ts';
+import {
+  type AnswerPlan,
+  type AuthPlan,
+  type ForwardPlan,
+  type Plan,
+  planRequest,
+} from '../../protocol/routes/plan.ts';
+import { responseFields } from '../../protocol/routes/response-fields.ts';
 import type { Tracer } from '../../protocol/trace.ts';
+import type { Authorization } from '../authorization.ts';
 import type { FailedRequest } from '../failure-log.ts';
 import type { RequestHead } from '../http1/head.ts';
 import { reasonPhrase } from '../http1/reason-phrase.ts';
@@ -29,13 +37,15 @@ import type { ServerConnection, ServerExchange, ServerHandler } from '../http1/s
 import type { Stream, StreamHandler } from '../link/stream.ts';
 import type { RequestRecorder } from '../metrics.ts';
 import { Roster } from '../roster.ts';
+import { checkShownBody, questionHead, undecided } from './auth-question.ts';
 import type { Balancer } from './balancer.ts';
 import { failureOf, sendFailure } from './failure.ts';
 import { MirrorCopy } from './mirror.ts';
 import { requestFields } from './request-fields.ts';
 import { backoffMs, isConnectionError, type RetryBudget, routeRetries, worthRetrying } from './retry.ts';
 import type { RouteBook } from './route-book.ts';
-import { Router } from './router.ts';
+import { noService, Router } from './router.ts';
+import { Sessions } from './session-persistence.ts';
 
 /** Opens streams: over the bus, or to the inbound side of this agent. `agent` undefined: the bus picks. */
 export type OpenStream = (
@@ -52,31 +62,41 @@ export interface OutboundParts {
   readonly open: OpenStream;
   readonly balancer: Balancer;
   readonly routes: RouteBook;
+  readonly authorization: Authorization;
   /** Has the clock of the requests that wait run. */
   readonly wake: () => void;
   readonly budget: RetryBudget;
   readonly tracer: Tracer;
   readonly recorder: RequestRecorder;
   readonly now: () => number;
+  /** The time of day, ms. */
+  readonly wallMs: () => number;
   readonly random: () => number;
   readonly failed: (failure: FailedRequest) => void;
 }
 
-/** The outbound side of one door: its requests come from the workload `caller`. */
+/** The outbound side of one door: its requests come from the workload `caller`, or from whoever it is if there is none. */
 export class OutboundProxy implements ServerHandler {
   readonly parts: OutboundParts;
-  readonly caller: string;
+  readonly caller: string | undefined;
   readonly router: Router;
-  readonly namespace: string;
+  readonly sessions: Sessions;
+  /** Of the caller; undefined if it has no identity. */
+  readonly namespace: string | undefined;
   readonly active = new Roster<OutboundExchange>();
   readonly mirrors = new Roster<MirrorCopy>();
   readonly #closed: (connection: ServerConnection) => void;
 
-  constructor(parts: OutboundParts, caller: string, closed: (connection: ServerConnection) => void) {
+  constructor(
+    parts: OutboundParts,
+    caller: string | undefined,
+    closed: (connection: ServerConnection) => void,
+  ) {
     this.parts = parts;
     this.caller = caller;
-    this.namespace = serviceParts(caller).namespace;
-    this.router = new Router(this.namespace);
+    this.namespace = caller === undefined ? undefined : serviceParts(caller).namespace;
+    this.router = new Router(this.namespace ?? DEFAULT_NAMESPACE);
+    this.sessions = new Sessions(parts.balancer, parts.wallMs);
     this.#closed = closed;
   }
 
@@ -105,9 +125,15 @@ export class OutboundProxy implements ServerHandler {
   }
 
   connectRefusal(authority: string): WeftError | undefined {
+    const { routes } = this.parts;
     try {
-      this.router.serviceOf(authority);
-      return undefined;
+      const name = this.router.nameOf(authority);
+      if (isServiceName(name)) return undefined;
+      // Whoever wants TLS to a host elsewhere is told at once; others are answered in the tunnel if it is no alias.
+      const may = routes.knows(name)
+        ? routes.serviceOf(name) !== undefined
+        : splitAuthority(authority).port !== HTTPS_PORT;
+      return may ? undefined : noService(authority);
     } catch (error) {
       return error as WeftError;
     }
@@ -126,6 +152,7 @@ export class OutboundProxy implements ServerHandler {
 
 const NEVER = Number.POSITIVE_INFINITY;
 const NO_COPIES: readonly MirrorCopy[] = [];
+const HTTPS_PORT = 443;
 
 class OutboundExchange implements ServerExchange, StreamHandler {
   /** In the roster of the requests under way. */
@@ -140,6 +167,12 @@ class OutboundExchange implements ServerExchange, StreamHandler {
   /** What its route makes of it; undefined if the service has none. */
   #plan: ForwardPlan | undefined;
   #mirrors: readonly MirrorCopy[] | undefined;
+  /** While it is with an authorization service; what that says, unless it agrees, is the response. */
+  #asking: AuthPlan | undefined;
+  /** The last that has agreed, and the lines with which it did: not asked again when the request goes elsewhere. */
+  #agreed: { readonly auth: AuthPlan['auth']; readonly consent: Fields } | undefined;
+  /** Its lines as they came, and as they leave. */
+  #received: Fields = [];
   #fields: Fields = [];
   #traceId: string | undefined;
   #stream: Stream | undefined;
@@ -178,9 +211,10 @@ class OutboundExchange implements ServerExchange, StreamHandler {
   start(): void {
     const { parts, router } = this.#proxy;
     try {
-      this.#service = router.serviceOf(this.#request.host);
+      // The name that is asked for, until it is known what is behind it.
+      this.#service = router.nameOf(this.#request.host);
       const passage = `1.1 weft-${parts.agent} (${this.#service})`;
-      this.#fields = requestFields(this.#request, this.#connection.remoteAddress, passage);
+      this.#received = this.#fields = requestFields(this.#request, this.#connection.remoteAddress, passage);
       this.#traceId = parts.tracer.continue(this.#fields);
       parts.budget.request();
       if (parts.routes.knows(this.#service)) this.#route();
@@ -202,7 +236,7 @@ class OutboundExchange implements ServerExchange, StreamHandler {
     this.#routeByMs = NEVER;
     try {
       this.#route();
-      if (!this.#requestEnded && !this.#over) this.#connection.resumeRequest();
+      this.#resumeBody();
     } catch (error) {
       this.#fail(error);
     }
@@ -210,26 +244,129 @@ class OutboundExchange implements ServerExchange, StreamHandler {
 
   /** Decides by the routes of the service what becomes of the request, and sends it. */
   #route(): void {
+    const { parts } = this.#proxy;
+    this.#service = parts.routes.serviceOf(this.#service as string);
+    if (this.#service === undefined) throw noService(this.#request.host);
+    this.#admit(this.#service);
+    this.#routeBy(this.#proxy.sessions);
+  }
+
+  /** `sessions`: those that it may go on with; undefined to begin a new one. */
+  #routeBy(sessions: Sessions | undefined): void {
     const { parts, namespace } = this.#proxy;
     const table = parts.routes.tableOf(this.#service as string, namespace);
     if (table !== undefined) {
       const { method, path: target, host } = this.#request;
       const { hostname, port } = splitAuthority(host);
-      const request = { method, target, hostname, port, fields: this.#fields };
-      const plan = planRequest(table, request, parts.random);
-      if (plan?.answer !== undefined) return this.#answer(plan.answer);
-      if (plan !== undefined) this.#follow(plan);
+      const request = { method, target, hostname, port, fields: this.#received };
+      const plan = planRequest(table, request, parts.random, sessions);
+      if (plan !== undefined) return this.#carryOut(plan);
     }
+    this.#authorize();
     this.#dispatch();
   }
 
+  #carryOut(plan: Plan): void {
+    if (plan.answer !== undefined) return this.#answer(plan.answer);
+    if (plan.auth !== undefined) {
+      const { auth, consent } = this.#agreed ?? {};
+      if (auth === plan.auth) return this.#carryOut(plan.granted(consent as Fields));
+      return this.#ask(plan);
+    }
+    this.#follow(plan);
+    this.#authorize();
+    this.#dispatch();
+  }
+
+  /** Has an authorization service decide. Nothing of the body leaves before, but for what that gets of it. */
+  #ask(plan: AuthPlan): void {
+    this.#asking = plan;
+    this.#plan = undefined;
+    this.#tries = 0;
+    this.#startDeadline(plan.rule.timeouts.requestMs);
+    checkShownBody(plan, Math.max(this.#bodyBytes, this.#request.bodyLength));
+    if (this.#awaitsBody(plan)) {
+      if (this.#request.expectContinue) this.#connection.inform(100, 'Continue', []);
+      this.#connection.resumeRequest();
+      return;
+    }
+    if (!this.#requestEnded) this.#connection.pauseRequest();
+    this.#dispatch();
+  }
+
+  /** True if the service gets the body, and not all of it is there. */
+  #awaitsBody({ auth }: AuthPlan): boolean {
+    return auth.bodyBytesMax > 0 && !this.#requestEnded && this.#request.upgrade === undefined;
+  }
+
+  /** Puts the question. */
+  #sendQuestion(plan: AuthPlan): void {
+    const { parts, caller } = this.#proxy;
+    const { service, bodyBytesMax } = plan.auth;
+    const { method } = this.#request;
+    const body = bodyBytesMax === 0 ? [] : (this.#body ?? []);
+    const bytes = body.reduce((sum, { length }) => sum + length, 0);
+    const nowMs = parts.now();
+    this.#tryUntilMs = nowMs + LIMITS.externalAuthMs;
+    const deadlineMs = Math.min(this.#tryUntilMs, this.#deadlineMs) - nowMs;
+    const head = questionHead(plan, { method, caller, deadlineMs }, this.#received, bytes);
+    this.#endpoint =
+      this.#tries === 0
+        ? parts.balancer.pick(service, isIdempotent(method))
+        : parts.balancer.pickOther(service, this.#endpoint);
+    this.#tries += 1;
+    this.#stream = parts.open(service, this.#endpoint, encodeRequestHead(head), bytes === 0, this);
+    if (bytes === 0) return;
+    for (const chunk of body) this.#stream.sendData(chunk);
+    this.#stream.sendEnd('');
+  }
+
+  /** The authorization service agrees: the request goes on, with the lines that are taken from its response. */
+  #goOn(plan: AuthPlan, consent: Fields): void {
+    this.#stream?.release();
+    this.#stream = undefined;
+    this.#asking = undefined;
+    this.#agreed = { auth: plan.auth, consent };
+    this.#tries = 0;
+    this.#endpoint = undefined;
+    this.#tryUntilMs = NEVER;
+    this.#carryOut(plan.granted(consent));
+    this.#resumeBody();
+  }
+
+  /** Reads on, unless the body has to wait until it is agreed that it may go anywhere. */
+  #resumeBody(): void {
+    if (!this.#requestEnded && !this.#over && this.#asking === undefined) this.#connection.resumeRequest();
+  }
+
+  /** Refuses early what the far side will refuse. */
+  #admit(service: string): void {
+    const refusal = this.#proxy.parts.routes.refusal(service, this.#proxy.namespace);
+    if (refusal !== undefined) throw new WeftError('denied', refusal);
+  }
+
+  /** The same by the policies of who is to serve it, about the request as it will get there. */
+  #authorize(): void {
+    const { parts, caller } = this.#proxy;
+    const service = this.#plan?.backend ?? (this.#service as string);
+    const snapshot = parts.routes.snapshotOf(service);
+    if (snapshot?.authorization === undefined) return;
+    const target = this.#plan?.target ?? this.#request.path;
+    const request = { caller, method: this.#request.method, target, fields: this.#fields };
+    parts.authorization.refuseEarly(service, snapshot, request);
+  }
+
   #follow(plan: ForwardPlan): void {
+    this.#admit(plan.backend);
     this.#plan = plan;
     this.#fields = plan.fields;
-    const { requestMs = 0 } = plan.rule.timeouts;
-    // Not from its start: what it waited for its routes is not the backend's.
-    if (requestMs > 0) this.#deadlineMs = this.#proxy.parts.now() + requestMs;
+    this.#startDeadline(plan.rule.timeouts.requestMs);
     this.#waitUntilMs = this.#proxy.parts.now() + this.#patienceMs();
+  }
+
+  /** Not from its start: what it waited for its routes is not the backend's. */
+  #startDeadline(requestMs = 0): void {
+    if (requestMs > 0 && this.#deadlineMs === NEVER) this.#deadlineMs = this.#proxy.parts.now() + requestMs;
   }
 
   /** Responds by itself: a redirect, or the answer to a preflight. */
@@ -240,8 +377,9 @@ class OutboundExchange implements ServerExchange, StreamHandler {
     this.#finish('');
   }
 
-  /** Sends the request, or what is known of it, to an endpoint. */
+  /** Sends the request, or what is known of it, to an endpoint; before it may go there, the question. */
   #dispatch(): void {
+    if (this.#asking !== undefined) return this.#sendQuestion(this.#asking);
     const { parts, caller } = this.#proxy;
     const service = this.#plan?.backend ?? (this.#service as string);
     const head = {
@@ -253,9 +391,10 @@ class OutboundExchange implements ServerExchange, StreamHandler {
       fields: this.#fields,
     };
     const endpoint =
-      this.#tries === 0
+      this.#plan?.session?.endpoint ??
+      (this.#tries === 0
         ? parts.balancer.pick(service, isIdempotent(this.#request.method))
-        : parts.balancer.pickOther(service, this.#endpoint);
+        : parts.balancer.pickOther(service, this.#endpoint));
     this.#endpoint = endpoint;
     this.#tries += 1;
     const bodiless = this.#requestEnded && this.#bodyBytes === 0 && this.#trailers === undefined;
@@ -300,16 +439,37 @@ class OutboundExchange implements ServerExchange, StreamHandler {
     if (this.#over) return;
     this.#moved = true;
     if (this.#body !== undefined && !this.#responded) this.#keep(chunk);
+    if (this.#asking !== undefined) return this.#heldBack(this.#asking);
     for (const copy of this.#mirrors ?? NO_COPIES) copy.data(chunk);
     if (this.#stream === undefined || !this.#stream.sendData(chunk)) this.#connection.pauseRequest();
   }
 
+  /** More of a body has come that may not go on yet. */
+  #heldBack(plan: AuthPlan): void {
+    try {
+      if (this.#stream === undefined) checkShownBody(plan, this.#bodyBytes);
+      else this.#connection.pauseRequest();
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
   requestEnd(trailers: Fields | undefined): void {
     if (this.#over) return;
+    const waited = this.#asking !== undefined && this.#awaitsBody(this.#asking);
     this.#requestEnded = true;
     this.#trailers = trailers;
     this.#waitUntilMs = this.#proxy.parts.now() + this.#patienceMs();
-    this.#sendEnd();
+    if (this.#asking === undefined) this.#sendEnd();
+    else if (waited) this.#putQuestion();
+  }
+
+  #putQuestion(): void {
+    try {
+      this.#dispatch();
+    } catch (error) {
+      this.#fail(error);
+    }
   }
 
   requestAborted(): void {
@@ -326,7 +486,7 @@ class OutboundExchange implements ServerExchange, StreamHandler {
   }
 
   streamInformational(text: string): void {
-    if (this.#over || this.#responded) return;
+    if (this.#over || this.#responded || this.#asking !== undefined) return;
     try {
       const { status, reason, fields } = decodeResponseHead(text);
       if (status < 100 || status > 199 || status === 101) throw unexpected(`informational status ${status}`);
@@ -340,15 +500,18 @@ class OutboundExchange implements ServerExchange, StreamHandler {
     if (this.#over) return;
     try {
       const { status, reason, fields, contentLength } = decodeResponseHead(text);
-      const upgrading = this.#request.upgrade !== undefined;
+      const asking = this.#asking;
+      const upgrading = this.#request.upgrade !== undefined && asking === undefined;
       if (this.#responded) throw unexpected('a second response');
       if (status < 200 && !(status === 101 && upgrading && !last)) throw unexpected(`status ${status}`);
+      if (asking !== undefined && status === 200) return this.#goOn(asking, fields);
       if (this.#plan?.rule.retry?.codes.includes(status) && this.#mayRetryAgain()) {
         this.#stream?.reset('cancelled', `the route has status ${status} tried again`);
         this.#stream = undefined;
         this.#retryLater();
         return;
       }
+      const changed = this.#responseFields(fields);
       this.#responded = true;
       this.#status = status;
       this.#body = undefined;
@@ -356,7 +519,7 @@ class OutboundExchange implements ServerExchange, StreamHandler {
       // A conversation, other than a response, may take as long as it likes.
       if (status === 101) this.#deadlineMs = this.#tryUntilMs = NEVER;
       if (upgrading && status !== 101) this.requestEnd(undefined);
-      this.#connection.respond(status, reason, this.#responseFields(fields), contentLength, last);
+      this.#connection.respond(status, reason, changed, contentLength, last);
       if (last) this.#finish('');
     } catch (error) {
       this.#fail(error);
@@ -396,7 +559,7 @@ class OutboundExchange implements ServerExchange, StreamHandler {
   }
 
   streamWritable(): void {
-    if (!this.#over) this.#connection.resumeRequest();
+    this.#resumeBody();
   }
 
   tick(nowMs: number): void {
@@ -421,14 +584,15 @@ class OutboundExchange implements ServerExchange, StreamHandler {
 
   /** The time of the route for the whole request is over, tries and waits included (GEP-1742). */
   #outOfTime(): void {
-    const { requestMs = 0 } = this.#plan?.rule.timeouts ?? {};
+    const { requestMs = 0 } = (this.#plan ?? this.#asking)?.rule.timeouts ?? {};
     this.#fail(new WeftError('deadline', `not complete within the ${requestMs} ms that its route allows`));
   }
 
   /** The time of the route for one try is over. */
   #tryOver(): void {
     const { backendRequestMs = 0 } = this.#plan?.rule.timeouts ?? {};
-    const within = `the backend's response was not complete within the ${backendRequestMs} ms that the route allows`;
+    const limitMs = this.#asking === undefined ? backendRequestMs : LIMITS.externalAuthMs;
+    const within = `the backend's response was not complete within the ${limitMs} ms that it is allowed`;
     const error = new WeftError('deadline', within);
     this.#stream?.reset(error.code, error.message);
     this.streamReset(error);
@@ -478,18 +642,18 @@ class OutboundExchange implements ServerExchange, StreamHandler {
 
   /** What the caller is told when the last try of a route's retries has not reached the application (GEP-1731). */
   #exhausted(error: WeftError): WeftError {
+    if (this.#asking !== undefined) return undecided(this.#asking, error);
     if (this.#plan?.rule.retry === undefined || this.#tries === 1) return error;
     if (!isConnectionError(error.code) || error.code === 'deadline') return error;
     const last = `${this.#tries} tries, of which the last ended with ${error.code}: ${error.message}`;
     return new WeftError('retries_exhausted', last);
   }
 
-  /** The response's fields as its route changes them. */
+  /** The response's lines as its route changes them, with the token of a session that begins. */
   #responseFields(fields: Fields): Fields {
+    if (this.#asking !== undefined) return responseFields(this.#asking, fields);
     if (this.#plan === undefined) return fields;
-    const { modifiers, cors } = this.#plan;
-    const modified = modifiers.reduce(modifyFields, fields);
-    return cors === undefined ? modified : applyCors(modified, cors);
+    return this.#proxy.sessions.begin(this.#plan, this.#stream?.peer, responseFields(this.#plan, fields));
   }
 
   #retryLater(): void {
@@ -507,7 +671,9 @@ class OutboundExchange implements ServerExchange, StreamHandler {
     if (this.#plan?.rule.retry !== undefined)
       this.#waitUntilMs = this.#proxy.parts.now() + this.#patienceMs();
     try {
-      this.#dispatch();
+      if (this.#plan?.session === undefined) this.#dispatch();
+      // The endpoint of the session has failed: the weights decide where the next try goes, and a new one begins there.
+      else this.#routeBy(undefined);
     } catch (error) {
       this.#fail(error);
     }
@@ -538,7 +704,7 @@ class OutboundExchange implements ServerExchange, StreamHandler {
     }
     const made = failureOf(error, parts.agent, this.#traceId);
     // A browser shows a script nothing of a response that CORS does not let it read.
-    const cors = this.#plan?.cors;
+    const cors = error.fields ?? (this.#plan ?? this.#asking)?.cors;
     const failure = cors === undefined ? made : { ...made, fields: applyCors(made.fields, cors) };
     this.#status = failure.status;
     this.#finish(error.code);

@@ -1,6 +1,7 @@
 /** The endpoints of one list that can be asked, in turn. */
 import type { EndpointList } from '../../protocol/endpoint-list.ts';
 import type { PeerIdentity } from '../../protocol/keyring.ts';
+import { endpointTag } from './endpoint-tag.ts';
 
 export class PublishedEndpoints {
   readonly #service: string;
@@ -12,6 +13,8 @@ export class PublishedEndpoints {
   /** Agents that were not there, each with until when it is passed over. */
   readonly #missing: Map<string, number>;
   #next: number;
+  /** Documents by the tags of their endpoints, once a session has asked for one. */
+  #byTag: Map<string, string> | undefined;
 
   constructor(
     list: EndpointList,
@@ -52,6 +55,15 @@ export class PublishedEndpoints {
       if (endpoint !== undefined && (endpoint !== failed || count === 1)) return endpoint;
     }
     return undefined;
+  }
+
+  /** The one that sessions call by `tag`, if it can be asked. */
+  tagged(tag: string, nowMs: number): PeerIdentity | undefined {
+    this.#byTag ??= new Map(
+      [...this.#ready].map(([agent, document]) => [endpointTag(this.#service, agent), document]),
+    );
+    const document = this.#byTag.get(tag);
+    return document === undefined ? undefined : this.#askable(document, nowMs);
   }
 
   missing(agent: string, untilMs: number): void {

@@ -1,8 +1,11 @@
 /**
- * The routes of the services that local applications call: built once per snapshot, read by every request. A
- * service is asked for when it is first called, and forgotten when it has not been called for a while.
+ * What local applications call, by name: which service is behind it, who may reach that, and its routes. Built once per
+ * snapshot, read by every request. A name is asked for when it is first called, and forgotten when it has not been called
+ * for a while. An alias leads one step, to a service, and never to another alias.
  */
+import { exposureRefusal } from '../../protocol/exposure.ts';
 import { LIMITS } from '../../protocol/limits.ts';
+import { isServiceName } from '../../protocol/names.ts';
 import { createRouteTable, type RouteTable } from '../../protocol/routes/route-table.ts';
 import type { RouteSet, Snapshot } from '../../protocol/snapshot.ts';
 
@@ -28,6 +31,8 @@ export const NO_ROUTES: SnapshotSource = Object.freeze({
 
 interface Page {
   readonly snapshot: Snapshot | undefined;
+  /** The service behind the name; undefined for a host name that nobody has as an alias. */
+  readonly service: string | undefined;
   readonly producer: RouteTable | undefined;
   readonly consumers: ReadonlyMap<string, RouteTable | undefined>;
   usedMs: number;
@@ -44,18 +49,33 @@ export class RouteBook {
     source.watch?.((service) => this.changed(service));
   }
 
-  /** True if it is certain by now what routes the service has; else it has been asked for. */
-  knows(service: string): boolean {
-    if (this.#pages.has(service) || this.#source.known(service)) return true;
-    this.#source.want(service);
-    return false;
+  /** True if it is certain by now what is behind a name and what routes that has; else it has been asked for. */
+  knows(name: string): boolean {
+    const page = this.#pages.get(name);
+    if (page === undefined && !this.#certain(name)) return false;
+    const target = (page === undefined ? this.#source.get(name) : page.snapshot)?.aliasOf;
+    return target === undefined || this.#certain(target);
   }
 
-  /** The routes that hold for callers of a namespace; undefined if the service has none. */
-  tableOf(service: string, callerNamespace: string): RouteTable | undefined {
-    const page = this.#pages.get(service) ?? this.#open(service);
-    page.usedMs = this.#now();
-    const own = page.consumers.get(callerNamespace);
+  /** The service behind a name: itself, or the one that it is an alias of. Undefined for a host name that is no alias. */
+  serviceOf(name: string): string | undefined {
+    return this.#page(name).service;
+  }
+
+  /** Why callers of a namespace may not reach a service, as far as it is known here; undefined if they may. */
+  refusal(service: string, callerNamespace: string | undefined): string | undefined {
+    return exposureRefusal(service, this.#pages.get(service)?.snapshot?.exposure, callerNamespace);
+  }
+
+  /** A service's, as far as it is known here; one that routes lead to is followed from then on. */
+  snapshotOf(service: string): Snapshot | undefined {
+    return this.#certain(service) ? this.#page(service).snapshot : undefined;
+  }
+
+  /** The routes that hold for callers of a namespace, or of none; undefined if the service has none. */
+  tableOf(service: string, callerNamespace: string | undefined): RouteTable | undefined {
+    const page = this.#page(service);
+    const own = callerNamespace === undefined ? undefined : page.consumers.get(callerNamespace);
     return own ?? page.producer;
   }
 
@@ -75,6 +95,18 @@ export class RouteBook {
     }
   }
 
+  #certain(name: string): boolean {
+    if (this.#pages.has(name) || this.#source.known(name)) return true;
+    this.#source.want(name);
+    return false;
+  }
+
+  #page(name: string): Page {
+    const page = this.#pages.get(name) ?? this.#open(name);
+    page.usedMs = this.#now();
+    return page;
+  }
+
   #forget(service: string): void {
     this.#pages.delete(service);
     this.#source.drop(service);
@@ -84,6 +116,7 @@ export class RouteBook {
     const snapshot = this.#source.get(service);
     const page: Page = {
       snapshot,
+      service: snapshot?.aliasOf ?? (isServiceName(service) ? service : undefined),
       producer: tableOf(snapshot?.producer),
       consumers: new Map(
         Object.entries(snapshot?.consumers ?? {}).map(([namespace, set]) => [namespace, tableOf(set)]),

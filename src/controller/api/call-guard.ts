@@ -2,8 +2,8 @@
 import type { KeyObject } from 'node:crypto';
 import { type ApiCall, CALL_AGE_MS, openCall } from '../../protocol/api-call.ts';
 import { ControllerError } from '../controller-error.ts';
+import type { SpentCall } from '../journal.ts';
 import { CONTROLLER_LIMITS } from '../limits.ts';
-import type { SpentCall } from '../store.ts';
 
 /** How long a call is remembered. */
 export const NONCE_MS = 2 * CALL_AGE_MS;

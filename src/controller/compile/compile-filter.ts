@@ -1,5 +1,7 @@
+import { withoutSlash } from '../../protocol/routes/path-modifier.ts';
 import type {
   Cors,
+  ExternalAuth,
   Filter,
   HeaderModifier,
   PathModifier,
@@ -44,14 +46,18 @@ function compileFilter(raw: RawFilter, rule: RawRule, metadata: Metadata, known:
     }
     case 'CORS':
       return { type: raw.type, cors: cors(raw.cors!) };
+    case 'ExternalAuth':
+      if (unsupportedFilter(raw) !== undefined) break;
+      return { type: raw.type, auth: externalAuth(raw.externalAuth!, metadata, known) };
     default:
-      return { type: 'Unsupported', what: unsupportedFilter(raw)! };
+      break;
   }
+  return { type: 'Unsupported', what: unsupportedFilter(raw)! };
 }
 
 /** What a filter asks for that nobody here can do, in words; undefined if it can be done. */
-export function unsupportedFilter({ type, extensionRef }: RawFilter): string | undefined {
-  if (type === 'ExternalAuth') return 'ExternalAuth';
+export function unsupportedFilter({ type, extensionRef, externalAuth }: RawFilter): string | undefined {
+  if (type === 'ExternalAuth' && externalAuth?.protocol === 'GRPC') return 'ExternalAuth with protocol GRPC';
   if (type !== 'ExtensionRef') return undefined;
   const { group, kind, name } = extensionRef!;
   return `ExtensionRef ${group === '' ? '' : `${group}/`}${kind} ${name}`;
@@ -90,6 +96,24 @@ function pathModifier(raw: RawPathModifier, rule: RawRule): PathModifier {
 function mirrorFraction({ percent, fraction }: NonNullable<RawFilter['requestMirror']>): number {
   if (fraction !== undefined) return fraction.numerator / (fraction.denominator ?? 100);
   return (percent ?? 100) / 100;
+}
+
+/** One that leads nowhere is kept, so that its requests fail: what is to be authorized never goes on without. */
+function externalAuth(
+  { backendRef, http = {}, forwardBody = {} }: NonNullable<RawFilter['externalAuth']>,
+  metadata: Metadata,
+  known: Known,
+): ExternalAuth {
+  const { service, invalid } = checkBackend(backendRef, metadata, known);
+  const path = withoutSlash(http.path ?? '').replace(/^\/*/, '/');
+  return {
+    service,
+    path: path === '/' ? '' : path,
+    requestHeaders: (http.allowedHeaders ?? []).map((name) => name.toLowerCase()),
+    responseHeaders: (http.allowedResponseHeaders ?? []).map((name) => name.toLowerCase()),
+    bodyBytesMax: forwardBody.maxSize ?? 0,
+    ...(invalid === undefined ? {} : { invalid: invalid.reason }),
+  };
 }
 
 function cors(raw: NonNullable<RawFilter['cors']>): Cors {

@@ -3,6 +3,7 @@ import type { Backend, Retry, Rule, Timeouts } from '../../protocol/snapshot.ts'
 import { type HttpRoute, type RawBackendRef, type RawRule, rulesOf } from '../resources/http-route.ts';
 import { checkBackend, type Known } from './backend-check.ts';
 import { compileFilters } from './compile-filter.ts';
+import { compileSession } from './compile-session.ts';
 import { routeName } from './precedence.ts';
 
 /** What a retry stanza leaves open is left to us (HTTPROUTE.md A1): one more try, after the mesh's own back-off. */
@@ -13,6 +14,7 @@ const RETRY_BACKOFF_MS = 0;
 export function compileRule(route: HttpRoute, index: number, service: string, known: Known): Rule {
   const raw = rulesOf(route)[index]!;
   const retry = compileRetry(raw);
+  const session = compileSession(route, index);
   return {
     route: routeName(route),
     index,
@@ -21,6 +23,7 @@ export function compileRule(route: HttpRoute, index: number, service: string, kn
     backends: compileBackends(raw, route, service, known),
     timeouts: compileTimeouts(raw),
     ...(retry === undefined ? {} : { retry }),
+    ...(session === undefined ? {} : { session }),
   };
 }
 

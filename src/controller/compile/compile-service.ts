@@ -1,13 +1,17 @@
 /** All resources that concern a service → its snapshot. Pure: the same resources give the same snapshot, byte for byte. */
-import { serviceParts } from '../../protocol/names.ts';
+import { isServiceName, serviceParts } from '../../protocol/names.ts';
 import type { Match, RouteSet, Rule, Snapshot } from '../../protocol/snapshot.ts';
 import { type HttpRoute, matchesOf, rulesOf } from '../resources/http-route.ts';
+import { aliasTarget } from './alias.ts';
 import { attachedPorts } from './attachment.ts';
 import type { Known } from './backend-check.ts';
+import { ALLOW_BY_DEFAULT, compileAuthorization } from './compile-authorization.ts';
 import { compileMatch } from './compile-match.ts';
 import { compileRule } from './compile-rule.ts';
 import { compareMatches, compareRoutes } from './precedence.ts';
 import type { CompileIndex } from './resource-graph.ts';
+
+const NO_ROUTES: RouteSet = Object.freeze({ rules: [], matches: [] });
 
 export interface SnapshotIdentity {
   readonly mesh: string;
@@ -16,14 +20,23 @@ export interface SnapshotIdentity {
   readonly revision: number;
 }
 
-/** @param service canonical: `orders.default` */
+/** @param service what the snapshot is about: `orders.default`, or a name that is or was an alias */
 export function compileService(
   service: string,
   index: CompileIndex,
   knownServices: ReadonlySet<string>,
   { mesh, epoch, revision }: SnapshotIdentity,
+  authorized = ALLOW_BY_DEFAULT,
 ): Snapshot {
   const known: Known = { index, knownServices };
+  const of = { version: 1, mesh, service, revision: [epoch, revision] } as const;
+  const aliasOf = aliasTarget(service, { index, knownServices });
+  if (aliasOf !== undefined) return { ...of, aliasOf, producer: NO_ROUTES, consumers: {} };
+  // A host name that was an alias once is nothing that could be asked for anything.
+  const authorization = isServiceName(service)
+    ? compileAuthorization(index.policiesOf(service), authorized)
+    : undefined;
+  const { exposure = 'mesh' } = index.serviceSpec(service) ?? {};
   const home = serviceParts(service).namespace;
   const byNamespace = Map.groupBy(index.routesOf(service), ({ metadata }) => metadata.namespace);
   const consumers: Record<string, RouteSet> = {};
@@ -34,10 +47,9 @@ export function compileService(
     if (set.rules.length > 0) consumers[namespace] = set;
   }
   return {
-    version: 1,
-    mesh,
-    service,
-    revision: [epoch, revision],
+    ...of,
+    ...(exposure === 'mesh' ? {} : { exposure }),
+    ...(authorization === undefined ? {} : { authorization }),
     producer: compileRoutes(byNamespace.get(home) ?? [], service, known),
     consumers,
   };

@@ -3,6 +3,11 @@
  * and not the size of the mesh.
  */
 import {
+  type AuthorizationPolicy,
+  isAuthorizationPolicy,
+  policyTarget,
+} from '../resources/authorization-policy.ts';
+import {
   backendService,
   type HttpRoute,
   isHttpRoute,
@@ -11,7 +16,7 @@ import {
   targetsOf,
 } from '../resources/http-route.ts';
 import { type Resource, resourceKey } from '../resources/resource.ts';
-import { type ServiceSpec, serviceName } from '../resources/service.ts';
+import { aliasesOf, type ServiceSpec, serviceName } from '../resources/service.ts';
 
 /** What people have said of services. */
 export interface ServiceSpecs {
@@ -25,34 +30,55 @@ export interface CompileIndex extends ServiceSpecs {
   routesOf(service: string): readonly HttpRoute[];
   /** Routes that send or mirror requests to the service. */
   routesReferring(service: string): readonly HttpRoute[];
+  /** Services that have a name as their alias, in the order of their names: whether it has an effect is not said. */
+  aliasOwners(name: string): readonly string[];
+  /** AuthorizationPolicies with the service or the whole mesh as their target, in no order. */
+  policiesOf(service: string): readonly AuthorizationPolicy[];
 }
 
 export interface ResourceGraph extends CompileIndex {
-  /** Services whose snapshots a change makes different: of creation, change or deletion. Nothing is changed yet. */
+  /**
+   * Services whose snapshots a change makes different: of creation, change or deletion. Nothing is changed yet. Of what is about
+   * the whole mesh, those that resources name.
+   */
   servicesTouchedBy(before: Resource | undefined, after: Resource | undefined): Set<string>;
-  /** Services whose snapshots name the service as a backend: they change when it becomes known or unknown. */
+  /** Names whose snapshots change when a service becomes known or unknown: its own if it is an alias, and those of its routes. */
   servicesReferring(service: string): Set<string>;
   /** Takes a change in; returns what it touches. */
   change(before: Resource | undefined, after: Resource | undefined): Set<string>;
 }
 
+/** In the place of a service. */
+const WHOLE_MESH = '';
+
 export function createCompileIndex(resources: Iterable<Resource>): ResourceGraph {
   const attached = new Map<string, Map<string, HttpRoute>>();
   const referring = new Map<string, Map<string, HttpRoute>>();
   const services = new Map<string, ServiceSpec>();
+  const aliases = new Map<string, Set<string>>();
+  /** By the service that they are about; `''`: the whole mesh. */
+  const policies = new Map<string, Map<string, AuthorizationPolicy>>();
 
   const routesReferring = (service: string) => [...(referring.get(service)?.values() ?? [])];
-  const servicesReferring = (service: string) =>
-    new Set(routesReferring(service).flatMap((route) => [...parentsOf(route)]));
+  const servicesReferring = (service: string) => {
+    const names = new Set(routesReferring(service).flatMap((route) => [...parentsOf(route)]));
+    return aliases.has(service) ? names.add(service) : names;
+  };
 
   const servicesTouchedBy = (before: Resource | undefined, after: Resource | undefined) => {
     const touched = new Set<string>();
     for (const resource of [before, after]) {
       if (resource === undefined) continue;
       if (isHttpRoute(resource)) for (const service of parentsOf(resource)) touched.add(service);
+      if (resource.kind === 'Service') for (const { name } of aliasesOf(resource)) touched.add(name);
+      if (!isAuthorizationPolicy(resource)) continue;
+      const target = policyTarget(resource);
+      if (target !== undefined) touched.add(target);
+      else for (const name of [...attached.keys(), ...services.keys(), ...policies.keys()]) touched.add(name);
     }
+    touched.delete(WHOLE_MESH);
     const service = [before, after].find((resource) => resource?.kind === 'Service');
-    if (service !== undefined && portsOf(before) !== portsOf(after)) {
+    if (service !== undefined && seenOf(before) !== seenOf(after)) {
       touched.add(serviceName(service));
       for (const other of servicesReferring(serviceName(service))) touched.add(other);
     }
@@ -60,17 +86,34 @@ export function createCompileIndex(resources: Iterable<Resource>): ResourceGraph
   };
 
   const take = (resource: Resource) => {
-    if (resource.kind === 'Service') services.set(serviceName(resource), resource.spec as ServiceSpec);
-    if (!isHttpRoute(resource)) return;
+    if (resource.kind === 'Service') {
+      const service = serviceName(resource);
+      services.set(service, resource.spec as ServiceSpec);
+      for (const { name } of aliasesOf(resource)) {
+        aliases.set(name, (aliases.get(name) ?? new Set<string>()).add(service));
+      }
+    }
     const key = resourceKey(resource);
+    if (isAuthorizationPolicy(resource))
+      entry(policies, policyTarget(resource) ?? WHOLE_MESH).set(key, resource);
+    if (!isHttpRoute(resource)) return;
     for (const service of parentsOf(resource)) entry(attached, service).set(key, resource);
     for (const service of backendsOf(resource)) entry(referring, service).set(key, resource);
   };
 
   const drop = (resource: Resource) => {
-    if (resource.kind === 'Service') services.delete(serviceName(resource));
-    if (!isHttpRoute(resource)) return;
+    if (resource.kind === 'Service') {
+      const service = serviceName(resource);
+      services.delete(service);
+      for (const { name } of aliasesOf(resource)) {
+        const owners = aliases.get(name);
+        owners?.delete(service);
+        if (owners?.size === 0) aliases.delete(name);
+      }
+    }
     const key = resourceKey(resource);
+    if (isAuthorizationPolicy(resource)) remove(policies, policyTarget(resource) ?? WHOLE_MESH, key);
+    if (!isHttpRoute(resource)) return;
     for (const service of parentsOf(resource)) remove(attached, service, key);
     for (const service of backendsOf(resource)) remove(referring, service, key);
   };
@@ -81,6 +124,11 @@ export function createCompileIndex(resources: Iterable<Resource>): ResourceGraph
     routesOf: (service: string) => [...(attached.get(service)?.values() ?? [])],
     routesReferring,
     serviceSpec: (service: string) => services.get(service),
+    aliasOwners: (name: string) => [...(aliases.get(name) ?? [])].sort(),
+    policiesOf: (service: string) => [
+      ...(policies.get(service)?.values() ?? []),
+      ...(policies.get(WHOLE_MESH)?.values() ?? []),
+    ],
     servicesTouchedBy,
     servicesReferring,
     change: (before: Resource | undefined, after: Resource | undefined) => {
@@ -110,24 +158,24 @@ function backendsOf(route: HttpRoute): Set<string> {
   return services;
 }
 
-/** What of a Service is seen in snapshots: that it is there, and its ports. */
-function portsOf(resource: Resource | undefined): string | undefined {
-  return resource?.kind === 'Service'
-    ? JSON.stringify((resource.spec as ServiceSpec).ports ?? [])
-    : undefined;
+/** What of a Service is seen in the snapshots of its own name and of its routes: that it is there, ports, exposure. */
+function seenOf(resource: Resource | undefined): string | undefined {
+  if (resource?.kind !== 'Service') return undefined;
+  const { ports = [], exposure = 'mesh' } = resource.spec as ServiceSpec;
+  return JSON.stringify([ports, exposure]);
 }
 
-function entry(map: Map<string, Map<string, HttpRoute>>, service: string): Map<string, HttpRoute> {
-  let routes = map.get(service);
-  if (routes === undefined) {
-    routes = new Map();
-    map.set(service, routes);
+function entry<T>(map: Map<string, Map<string, T>>, service: string): Map<string, T> {
+  let resources = map.get(service);
+  if (resources === undefined) {
+    resources = new Map();
+    map.set(service, resources);
   }
-  return routes;
+  return resources;
 }
 
-function remove(map: Map<string, Map<string, HttpRoute>>, service: string, key: string): void {
-  const routes = map.get(service);
-  routes?.delete(key);
-  if (routes?.size === 0) map.delete(service);
+function remove<T>(map: Map<string, Map<string, T>>, service: string, key: string): void {
+  const resources = map.get(service);
+  resources?.delete(key);
+  if (resources?.size === 0) map.delete(service);
 }

@@ -1,4 +1,5 @@
 /** What the controller says of a route, for each of its parents (HTTPROUTE.md A10). Pure. */
+import { sessionText } from '../../protocol/routes/session-text.ts';
 import {
   type HttpRoute,
   type ParentRef,
@@ -8,10 +9,11 @@ import {
   targetsOf,
 } from '../resources/http-route.ts';
 import type { Resource } from '../resources/resource.ts';
-import type { ServiceSpec } from '../resources/service.ts';
+import { type AliasContext, aliasConflicts } from './alias.ts';
 import { type Attachment, attach } from './attachment.ts';
 import { checkBackend, type Known } from './backend-check.ts';
 import { unsupportedFilter } from './compile-filter.ts';
+import { compileSession } from './compile-session.ts';
 import { type Applied, type Condition, conditionMaker, type MakeCondition, programmed } from './condition.ts';
 
 export const CONTROLLER_NAME = 'weft.dev/controller';
@@ -108,11 +110,13 @@ function filtersOf({ filters = [], backendRefs = [] }: RawRule): RawFilter[] {
   return [...filters, ...backendRefs.flatMap((backend) => backend.filters ?? [])];
 }
 
-function acceptedMessage({ spec }: HttpRoute): string {
+function acceptedMessage(route: HttpRoute): string {
   const notes = ['the route is accepted'];
-  if ((spec.hostnames ?? []).length > 0) notes.push('hostnames are not used in a mesh');
-  if ((spec.rules ?? []).some(({ sessionPersistence }) => sessionPersistence !== undefined)) {
-    notes.push('sessionPersistence is not implemented and has no effect');
+  if ((route.spec.hostnames ?? []).length > 0) notes.push('hostnames are not used in a mesh');
+  for (const at of rulesOf(route).keys()) {
+    const session = compileSession(route, at);
+    // A generated name can be read nowhere else.
+    if (session !== undefined) notes.push(`rule ${at} keeps sessions by the ${sessionText(session)}`);
   }
   return notes.join('; ');
 }
@@ -149,27 +153,29 @@ function sameParent(a: ParentRef, b: ParentRef): boolean {
   return keyOf(a) === keyOf(b);
 }
 
-/** Of everything that is no route. What has no effect yet says so. */
-export function resourceStatus(
-  resource: Resource,
-  {
-    generation,
-    nowMs,
-    applied,
-  }: { readonly generation: number; readonly nowMs: number; readonly applied: Applied },
-  previous: readonly Condition[] = [],
-): { readonly conditions: readonly Condition[] } {
-  const make = conditionMaker(generation, nowMs, previous);
-  const accepted = make('Accepted', 'True', 'Accepted', `the ${resource.kind} is accepted`);
-  const missing = notImplemented(resource);
-  const effect =
-    missing === undefined
-      ? programmed(applied, make)
-      : make('Programmed', 'False', 'NotImplemented', `${missing}: stored and checked, without effect yet`);
-  return { conditions: [accepted, effect] };
+/** What a resource that is no route is judged by. */
+export interface ResourceContext extends AliasContext {
+  readonly generation: number;
+  readonly nowMs: number;
+  readonly applied: Applied;
 }
 
-function notImplemented({ kind, spec }: Resource): string | undefined {
-  if (kind !== 'Service') return kind;
-  return (spec as ServiceSpec).exposure === 'namespace' ? 'exposure: namespace' : undefined;
+/** Of everything that is no route. What has no effect, or not yet, says so. */
+export function resourceStatus(
+  resource: Resource,
+  context: ResourceContext,
+  previous: readonly Condition[] = [],
+): { readonly conditions: readonly Condition[] } {
+  const make = conditionMaker(context.generation, context.nowMs, previous);
+  const accepted = make('Accepted', 'True', 'Accepted', `the ${resource.kind} is accepted`);
+  const { kind } = resource;
+  if (kind === 'AuthorizationPolicy') return { conditions: [accepted, programmed(context.applied, make)] };
+  if (kind !== 'Service') {
+    const message = `${kind}: stored and checked, without effect yet`;
+    return { conditions: [accepted, make('Programmed', 'False', 'NotImplemented', message)] };
+  }
+  const conflicts = aliasConflicts(resource, context);
+  const conflicted =
+    conflicts.length === 0 ? [] : [make('Conflicted', 'True', 'AliasTaken', conflicts.join('; '))];
+  return { conditions: [accepted, ...conflicted, programmed(context.applied, make)] };
 }

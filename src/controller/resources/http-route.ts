@@ -31,7 +31,20 @@ export interface RawRule {
     readonly attempts?: number;
     readonly backoff?: string;
   };
-  readonly sessionPersistence?: object;
+  readonly sessionPersistence?: RawSession;
+}
+
+export interface RawSession {
+  /** Of the cookie, unless that has one of its own. */
+  readonly sessionName?: string;
+  readonly absoluteTimeout?: string;
+  readonly type?: 'Cookie' | 'Header';
+  readonly cookie?: {
+    readonly name?: string;
+    readonly path?: string;
+    readonly lifetimeType?: 'Permanent' | 'Session';
+  };
+  readonly header?: { readonly name: string };
 }
 
 export interface RawMatch {
@@ -97,6 +110,16 @@ export interface RawFilter {
     readonly exposeHeaders?: readonly string[];
     readonly maxAge?: number;
   };
+  readonly externalAuth?: {
+    readonly protocol: 'HTTP' | 'GRPC';
+    readonly backendRef: BackendTarget;
+    readonly http?: {
+      readonly path?: string;
+      readonly allowedHeaders?: readonly string[];
+      readonly allowedResponseHeaders?: readonly string[];
+    };
+    readonly forwardBody?: { readonly maxSize?: number };
+  };
   readonly extensionRef?: { readonly group: string; readonly kind: string; readonly name: string };
 }
 
@@ -135,15 +158,18 @@ export function backendService(
   return service ? `${name}.${namespace ?? metadata.namespace}` : undefined;
 }
 
-/** Every backendRef of a rule: those that are drawn and those that are mirrored to. */
+/** Every backendRef of a rule: those that are drawn, those that are mirrored to and those that are asked first. */
 export function* targetsOf(rule: RawRule): Generator<BackendTarget> {
-  for (const filter of rule.filters ?? []) {
-    if (filter.requestMirror !== undefined) yield filter.requestMirror.backendRef;
-  }
+  yield* targetsOfFilters(rule.filters);
   for (const backend of rule.backendRefs ?? []) {
     yield backend;
-    for (const filter of backend.filters ?? []) {
-      if (filter.requestMirror !== undefined) yield filter.requestMirror.backendRef;
-    }
+    yield* targetsOfFilters(backend.filters);
+  }
+}
+
+function* targetsOfFilters(filters: readonly RawFilter[] = []): Generator<BackendTarget> {
+  for (const { requestMirror, externalAuth } of filters) {
+    if (requestMirror !== undefined) yield requestMirror.backendRef;
+    if (externalAuth?.protocol === 'HTTP') yield externalAuth.backendRef;
   }
 }

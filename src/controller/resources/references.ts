@@ -3,13 +3,15 @@
  * later, like a service that nobody serves yet, is a warning; what contradicts something is a fault.
  */
 import type { FieldPath } from '../../protocol/config-fault.ts';
-import { shownValue } from '../../protocol/config-fault.ts';
-import { serviceOfAuthority } from '../../protocol/names.ts';
 import { nearestWord } from '../../protocol/nearest-word.ts';
+import { isAuthorizationPolicy } from './authorization-policy.ts';
+import { checkAuthorizationReferences } from './authorization-references.ts';
 import { isHttpRoute } from './http-route.ts';
+import { checkNames } from './name-references.ts';
 import { type Resource, resourceKey } from './resource.ts';
 import { checkRouteReferences } from './route-references.ts';
 import { type ServiceSpec, serviceName } from './service.ts';
+import { checkSessions } from './session-references.ts';
 import type { FieldFault } from './validate.ts';
 
 export interface ReferenceFault extends FieldFault {
@@ -44,11 +46,13 @@ const GUESSES_MAX = 20;
  * @param changed what is to be stored, each of them validated
  * @param all what is stored now, by `resourceKey`; of what is changed the new state counts
  * @param knownServices canonical names of the services that agents have announced
+ * @param mesh whose principals there are
  */
 export function checkReferences(
   changed: readonly Resource[],
   all: ReadonlyMap<string, Resource>,
   knownServices: ReadonlySet<string>,
+  mesh?: string,
 ): ReferenceCheck {
   const faults: ReferenceFault[] = [];
   const warnings: ReferenceWarning[] = [];
@@ -79,8 +83,13 @@ export function checkReferences(
     seen.add(key);
     if (isHttpRoute(resource)) checkRouteReferences(resource, context);
     else if (resource.kind !== 'Service') checkTarget(resource, after, context);
+    if (isAuthorizationPolicy(resource))
+      checkAuthorizationReferences(resource, after.values(), mesh, context);
   }
-  if (changed.some(({ kind }) => kind === 'Service')) checkAliases(changed, after, known, faults);
+  checkSessions(changed, after.values(), (resource, path, expected, found) =>
+    faults.push({ resource, path, expected, found }),
+  );
+  faults.push(...checkNames(changed, after, known));
   return { faults, warnings };
 }
 
@@ -110,37 +119,4 @@ function targetOf({ spec, metadata }: Resource): string | undefined {
   const target = spec.targetRef as { kind: string; name?: string; namespace?: string } | undefined;
   if (target?.kind !== 'Service') return undefined;
   return `${target.name}.${target.namespace ?? metadata.namespace}`;
-}
-
-/** A name leads to one service. */
-function checkAliases(
-  changed: readonly Resource[],
-  after: ReadonlyMap<string, Resource>,
-  known: ReadonlySet<string>,
-  faults: ReferenceFault[],
-): void {
-  const owners = new Map<string, string[]>();
-  for (const resource of after.values()) {
-    if (resource.kind !== 'Service') continue;
-    for (const alias of (resource.spec as ServiceSpec).aliases ?? []) {
-      const others = owners.get(alias);
-      if (others === undefined) owners.set(alias, [serviceName(resource)]);
-      else others.push(serviceName(resource));
-    }
-  }
-  for (const resource of changed) {
-    if (resource.kind !== 'Service') continue;
-    const name = serviceName(resource);
-    for (const [at, alias] of ((resource.spec as ServiceSpec).aliases ?? []).entries()) {
-      const other = owners.get(alias)?.find((owner) => owner !== name);
-      const service = serviceOfAuthority(alias, resource.metadata.namespace);
-      const path = ['spec', 'aliases', at];
-      const found = shownValue(alias);
-      if (other !== undefined) {
-        faults.push({ resource, path, found, expected: `a name that is not an alias of ${other} already` });
-      } else if (service !== undefined && service !== name && known.has(service)) {
-        faults.push({ resource, path, found, expected: `a name that does not lead to ${service} already` });
-      }
-    }
-  }
 }

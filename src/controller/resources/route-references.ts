@@ -80,12 +80,6 @@ function checkRule(route: HttpRoute, rule: RawRule, path: Path, context: Referen
   if ((rule.backendRefs ?? []).length > 0 && rule.backendRefs!.every(({ weight }) => weight === 0)) {
     context.warn([...path, 'backendRefs'], 'all weights are 0: every request gets 500');
   }
-  if (rule.sessionPersistence !== undefined) {
-    context.warn(
-      [...path, 'sessionPersistence'],
-      'session persistence is not implemented yet and has no effect',
-    );
-  }
   const repeats = matchesOf(rule).some(({ method }) => !IDEMPOTENT.has(method));
   if ((rule.retry?.codes ?? []).length > 0 && repeats) {
     context.warn(
@@ -108,6 +102,11 @@ function checkFilters(
     const mirror = filter.requestMirror?.backendRef;
     const here = [...path, at, 'requestMirror', 'backendRef'];
     if (mirror !== undefined) checkTarget(route, mirror, here, 'nothing is mirrored', context);
+    const { externalAuth } = filter;
+    if (externalAuth?.protocol === 'HTTP') {
+      const there = [...path, at, 'externalAuth', 'backendRef'];
+      checkTarget(route, externalAuth.backendRef, there, 'the requests get 500', context);
+    }
   }
 }
 

@@ -1,12 +1,14 @@
+import type { Exposure } from '../../protocol/exposure.ts';
+import { DEFAULT_NAMESPACE, nameOfAuthority } from '../../protocol/names.ts';
 import type { Resource } from './resource.ts';
 import type { Refuse } from './validate.ts';
 
 /** A Service as the schema lets it pass. */
 export interface ServiceSpec {
-  /** Names by which it can be called too. */
+  /** Authorities by which it can be called too. */
   readonly aliases?: readonly string[];
   readonly protocol?: 'http';
-  readonly exposure?: 'mesh' | 'namespace';
+  readonly exposure?: Exposure;
   /** If there are none, every port is one of its. */
   readonly ports?: readonly ServicePort[];
 }
@@ -21,7 +23,28 @@ export function serviceName({ metadata }: Resource): string {
   return `${metadata.name}.${metadata.namespace}`;
 }
 
-export function checkService({ ports = [] }: ServiceSpec, refuse: Refuse): void {
+/** An alias as it is written, and what callers' authorities are looked up by. */
+export interface Alias {
+  readonly alias: string;
+  readonly name: string;
+}
+
+/** The aliases of a Service that has passed `validateResource`, without other ways to write its own name. */
+export function aliasesOf(resource: Resource): Alias[] {
+  const { aliases = [] } = resource.spec as ServiceSpec;
+  const own = serviceName(resource);
+  return aliases.flatMap((alias) => {
+    const name = nameOfAuthority(alias, resource.metadata.namespace);
+    return name === undefined || name === own ? [] : [{ alias, name }];
+  });
+}
+
+export function checkService({ aliases = [], ports = [] }: ServiceSpec, refuse: Refuse): void {
+  for (const [at, alias] of aliases.entries()) {
+    if (nameOfAuthority(alias, DEFAULT_NAMESPACE) === undefined) {
+      refuse(['spec', 'aliases', at], 'a host name that is no address: its last label is not a number');
+    }
+  }
   const numbers = new Set<number>();
   const names = new Set<string>();
   for (const [at, { port, name }] of ports.entries()) {

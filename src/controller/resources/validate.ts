@@ -8,6 +8,7 @@ import { DEFAULT_NAMESPACE } from '../../protocol/names.ts';
 import { nearestWord } from '../../protocol/nearest-word.ts';
 import { schemaFaults } from '../../protocol/schema-faults.ts';
 import { valueAt } from '../../protocol/yaml-document.ts';
+import { checkAuthorizationPolicy, isAuthorizationPolicy, policySpec } from './authorization-policy.ts';
 import type { HttpRouteSpec } from './http-route.ts';
 import { KINDS, type Kind, type Metadata, type Resource } from './resource.ts';
 import { checkRoute } from './route-rules.ts';
@@ -68,13 +69,22 @@ export function validateResource(value: unknown): Validation {
   const resource = normalised(value as Resource, kind);
   if (kind.kind === 'HTTPRoute') checkRoute(resource.spec as HttpRouteSpec, resource.metadata, refuse);
   if (kind.kind === 'Service') checkService(resource.spec as ServiceSpec, refuse);
+  if (isAuthorizationPolicy(resource)) checkAuthorizationPolicy(policySpec(resource), refuse);
   return faults.length > 0 ? { faults } : { resource, faults };
 }
+
+/** HTTPROUTE.md A11. That it looks like HTTPRoute would else make it look like a slip. */
+const INSTEAD_OF_GRPC_ROUTE =
+  'HTTPRoute: Weft carries HTTP/1.1 only, and gRPC needs HTTP/2; have gRPC clients call their servers directly, past the doors, or serve it over HTTP/1.1 too (gRPC-Web, Connect) and route that by an HTTPRoute with path /package.Service/Method';
 
 function kindOfValue(value: Record<string, unknown>, refuse: Refuse): Kind | undefined {
   const names = KINDS.map(({ kind }) => kind);
   const found = KINDS.find(({ kind }) => kind === value.kind);
   if (found !== undefined) return found;
+  if (value.kind === 'GRPCRoute') {
+    refuse(['kind'], INSTEAD_OF_GRPC_ROUTE);
+    return undefined;
+  }
   const meant = typeof value.kind === 'string' ? nearestWord(value.kind, names) : undefined;
   refuse(['kind'], meant === undefined ? `one of ${names.join(', ')}` : `${meant} (is that what was meant?)`);
   return undefined;

@@ -1,6 +1,8 @@
 /** Why a request goes where it goes: every match of a service's routes, and what became of it. */
+import { WeftError } from '../errors.ts';
+import { LIMITS } from '../limits.ts';
 import type { Match, Rule } from '../snapshot.ts';
-import { type MatchedRequest, MatchSubject, type Misfit } from './match-test.ts';
+import { type MatchedRequest, MatchSubject, type MatchTest, type Misfit } from './match-test.ts';
 import type { RouteTable } from './route-table.ts';
 
 export interface Considered {
@@ -24,13 +26,26 @@ export function explainRequest(table: RouteTable, request: MatchedRequest): Expl
   const subject = new MatchSubject(request);
   let winner: Considered | undefined;
   const considered = table.tests.map(({ rule, test }, index) => {
-    const misfit = test.misfit(subject);
-    const verdict = misfit === undefined ? 'matches' : reason(misfit, test.match, subject);
+    const verdict = verdictOf(test, subject);
     const one: Considered = { rule, index, match: test.match, verdict };
-    if (misfit === undefined) winner ??= one;
+    if (verdict === MATCHES) winner ??= one;
     return one;
   });
   return { considered, winner };
+}
+
+const MATCHES = 'matches';
+
+/** Each match for itself: what they cost together, and whether that is too much, `planRequest` says. */
+function verdictOf(test: MatchTest, subject: MatchSubject): string {
+  subject.stepsLeft = LIMITS.patternWorkMax;
+  try {
+    const misfit = test.misfit(subject);
+    return misfit === undefined ? MATCHES : reason(misfit, test.match, subject);
+  } catch (error) {
+    if (error instanceof WeftError) return error.message;
+    throw error;
+  }
 }
 
 const WORDS = { Exact: 'exactly', PathPrefix: 'the prefix', RegularExpression: 'the pattern' } as const;

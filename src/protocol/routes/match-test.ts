@@ -3,9 +3,10 @@
  * explains: what does not fit is named by the part of the match that it is.
  */
 import type { Fields } from '../fields.ts';
+import { LIMITS } from '../limits.ts';
 import type { Match, ValueMatch } from '../snapshot.ts';
 import { withoutSlash } from './path-modifier.ts';
-import { compilePattern, type Pattern } from './pattern.ts';
+import { compilePattern, type Pattern, type PatternWork } from './pattern.ts';
 import { PatternError } from './pattern-syntax.ts';
 
 /** What a match looks at. */
@@ -29,8 +30,10 @@ export interface ValueTest {
 }
 
 /** A request as matches see it: what they ask for repeatedly is looked up once. */
-export class MatchSubject {
+export class MatchSubject implements PatternWork {
   readonly request: MatchedRequest;
+  /** Of all patterns that it is compared with. */
+  stepsLeft: number = LIMITS.patternWorkMax;
   #headers: Map<string, string | undefined> | undefined;
   #params: Map<string, string> | undefined;
 
@@ -75,7 +78,7 @@ export class MatchTest {
 
   /** Undefined if the request fits. */
   misfit(subject: MatchSubject): Misfit | undefined {
-    return this.#path(subject.request.path) ? this.misfitBesidePath(subject) : 'path';
+    return this.#path(subject.request.path, subject) ? this.misfitBesidePath(subject) : 'path';
   }
 
   /** As `misfit`, for who knows already that the path fits. */
@@ -87,7 +90,7 @@ export class MatchTest {
     for (const test of this.#values) {
       const { name } = test.match;
       const value = test.kind === 'header' ? subject.header(name) : subject.param(name);
-      if (value === undefined || !test.fits(value)) return test;
+      if (value === undefined || !test.fits(value, subject)) return test;
     }
     return undefined;
   }

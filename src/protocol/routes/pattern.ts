@@ -5,11 +5,20 @@
  *
  * A pattern has to fit the whole text, as if it stood in ^(?:…)$.
  */
+import { WeftError } from '../errors.ts';
 import { LIMITS } from '../limits.ts';
 import { type Assertion, PatternError, type PatternNode, parsePattern } from './pattern-syntax.ts';
 
-/** True if the whole text fits. */
-export type Pattern = (text: string) => boolean;
+/** What the patterns that one request is compared with may still cost together. */
+export interface PatternWork {
+  stepsLeft: number;
+}
+
+/**
+ * True if the whole text fits. What it costs is taken out of `work`.
+ * @throws WeftError `match_too_costly`
+ */
+export type Pattern = (text: string, work: PatternWork) => boolean;
 
 /** `next` goes on; a fork goes on at both ends; what none of them is has arrived. */
 interface Step {
@@ -28,7 +37,7 @@ export function compilePattern(text: string): Pattern {
     throw new PatternError(`over ${LIMITS.patternCharactersMax} characters`);
   }
   const program = new Program(parsePattern(text));
-  return (subject) => program.fits(subject);
+  return (subject, work) => program.fits(subject, work);
 }
 
 class Program {
@@ -40,6 +49,8 @@ class Program {
   #following: number[] = [];
   readonly #seen: Uint32Array;
   #turn = 0;
+  /** Steps reached in this turn. */
+  #reached = 0;
   #built = 0;
 
   constructor(pattern: PatternNode) {
@@ -48,17 +59,20 @@ class Program {
     this.#seen = new Uint32Array(this.#steps.length);
   }
 
-  fits(text: string): boolean {
+  fits(text: string, work: PatternWork): boolean {
     // Each character may cost all steps, and the caller chooses how many there are.
     if (text.length > LIMITS.patternTextMax) return false;
     this.#seen.fill(0);
     this.#turn = 1;
+    this.#reached = 0;
     this.#current.length = 0;
     this.#reach(this.#start, this.#current, text, 0);
     for (let at = 0; at < text.length; at++) {
       if (this.#current.length === 0) return false;
       const unit = text.charCodeAt(at);
+      spend(work, this.#current.length + this.#reached);
       this.#turn += 1;
+      this.#reached = 0;
       this.#following.length = 0;
       for (const index of this.#current) {
         const { ranges, next } = this.#steps[index]!;
@@ -75,6 +89,7 @@ class Program {
     for (let index = open.pop(); index !== undefined; index = open.pop()) {
       if (index === NOWHERE || this.#seen[index] === this.#turn) continue;
       this.#seen[index] = this.#turn;
+      this.#reached += 1;
       const { ranges, assertion, next, also } = this.#steps[index]!;
       if (ranges !== undefined) reached.push(index);
       else if (assertion === undefined || isTrue(assertion, text, at)) open.push(also, next);
@@ -125,6 +140,15 @@ class Program {
     if (this.#steps.length >= LIMITS.patternStepsMax) throw new PatternError(TOO_LARGE);
     return this.#steps.push({ ranges, assertion, next, also }) - 1;
   }
+}
+
+function spend(work: PatternWork, steps: number): void {
+  work.stepsLeft -= steps;
+  if (work.stepsLeft >= 0) return;
+  throw new WeftError(
+    'match_too_costly',
+    `comparing the request with regular expressions of routes takes over ${LIMITS.patternWorkMax} steps`,
+  );
 }
 
 function holds(ranges: readonly number[], unit: number): boolean {

@@ -56,6 +56,7 @@ function create() {
     release: '0.1.0',
     workloads: () => state.workloads,
     applied: () => state.applied,
+    policy: () => [1, 2],
     wallMs: () => 1_000_000 + clock.nowMs,
     now: () => clock.nowMs,
     delay(ms, then) {
@@ -86,6 +87,7 @@ test('a heartbeat says who it is, what it serves and what is applied', (t) => {
         leaving: false,
         workloads: [ORDERS],
         applied: { 'orders.default': [1, 4] },
+        policy: [1, 2],
       },
     ],
   );
@@ -160,4 +162,25 @@ test('the last one says that the agent leaves; nothing follows it', (t) => {
     [false, true],
   );
   t.deepEqual(timers, []);
+});
+
+test('what is applied is told at once when a service is wanted that was not, of a few of which nothing is published', (t) => {
+  const { announcer, bus, beats, clock, state } = create();
+  announcer.attach(bus);
+  clock.nowMs += 60_000;
+  announcer.beat();
+  t.is(beats.at(-1)?.applied, undefined);
+  for (let at = 0; at < 2 * LIMITS.wantedToldMax; at++) state.applied[`wanted-${at}.default`] = [0, 0];
+  announcer.beat();
+  t.is(Object.keys(beats.at(-1)?.applied ?? {}).length, 1 + LIMITS.wantedToldMax);
+  t.deepEqual(beats.at(-1)?.applied?.['orders.default'], [1, 4]);
+});
+
+test('a heartbeat that is too large with what is applied is sent without', (t) => {
+  const { announcer, bus, beats, state, tooLarge } = create();
+  for (let at = 0; at < 8_000; at++) state.applied[`service-${at}.${'n'.repeat(60)}`] = [1, 1];
+  announcer.attach(bus);
+  t.is(beats.length, 1);
+  t.is(beats[0]?.applied, undefined);
+  t.is(tooLarge.length, 1);
 });

@@ -9,6 +9,7 @@ const PLAIN: WorkloadConfig = {
   service: 'plain.default',
   upstream: [TARGET],
   listen: undefined,
+  uid: undefined,
   health: undefined,
   labels: { version: 'v1' },
 };

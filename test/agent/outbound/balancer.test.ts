@@ -59,12 +59,13 @@ test('an endpoint that is forgotten is asked no more; with none left the bus pic
   t.deepEqual(picks(1, false), ['bus']);
 });
 
-test('what is served here counts as one of the endpoints', (t) => {
-  const { balancer, picks } = create([ORDERS]);
-  picks(1, false);
+test('without a list what is served here stays here, and costs no request to find out who else serves', (t) => {
+  const { clock, balancer, picks } = create([ORDERS]);
   t.deepEqual(picks(2, false), ['self', 'self']);
   balancer.learned(ORDERS, endpoint('a'));
-  t.deepEqual(picks(4, false).sort(), ['a', 'a', 'self', 'self']);
+  clock.nowMs += LIMITS.exploreMs;
+  t.deepEqual([...picks(2, false), ...picks(2, true)], ['self', 'self', 'self', 'self']);
+  t.is(balancer.pickOther(ORDERS, SELF), undefined, 'the bus knows who else is there');
   t.is(balancer.spread(ORDERS), 2);
 });
 

@@ -1,6 +1,12 @@
 import test from 'ava';
 import fc from 'fast-check';
-import { backoffMs, RetryBudget, worthRetrying } from '../../../src/agent/outbound/retry.ts';
+import {
+  backoffMs,
+  isConnectionError,
+  RetryBudget,
+  routeRetries,
+  worthRetrying,
+} from '../../../src/agent/outbound/retry.ts';
 import { ERRORS, type ErrorCode } from '../../../src/protocol/errors.ts';
 import { LIMITS } from '../../../src/protocol/limits.ts';
 
@@ -68,6 +74,38 @@ test('only what no application can have seen is worth a retry', (t) => {
     'upstream_connect_timeout',
     'upstream_refused',
   ]);
+});
+
+test('A7.2 A7.5: a route repeats after connection errors what may be repeated, and with codes whatever there is', (t) => {
+  const bare = { codes: [], attempts: 1, backoffMs: 0 };
+  const coded = { ...bare, codes: [503] };
+  const key = ['idempotency-key', '1'];
+  for (const code of Object.keys(ERRORS) as ErrorCode[]) {
+    const after = isConnectionError(code);
+    for (const method of ['GET', 'HEAD', 'PUT', 'DELETE', 'OPTIONS', 'TRACE']) {
+      t.is(routeRetries(bare, code, method, []), after, `${method} after ${code}`);
+    }
+    for (const method of ['POST', 'PATCH']) {
+      t.false(routeRetries(bare, code, method, []), `${method} after ${code}`);
+      t.is(routeRetries(bare, code, method, key), after, `${method} with a key after ${code}`);
+      t.is(routeRetries(coded, code, method, []), after, `${method} with codes after ${code}`);
+    }
+  }
+});
+
+test('A7.2: disconnects, resets, timeouts and refused connections are connection errors, and refusals are not', (t) => {
+  for (const code of [
+    'upstream_closed',
+    'upstream_refused',
+    'upstream_connect_timeout',
+    'deadline',
+    'agent_lost',
+  ] as const) {
+    t.true(isConnectionError(code), code);
+  }
+  for (const code of ['denied', 'invalid_backend', 'upstream_protocol', 'cancelled', 'bus_down'] as const) {
+    t.false(isConnectionError(code), code);
+  }
 });
 
 test('the wait before a retry is spread over all of its time, and has a cap', (t) => {

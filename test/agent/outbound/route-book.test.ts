@@ -65,3 +65,64 @@ test('what nobody has called for a while is dropped', (t) => {
   book.expire(clock.nowMs);
   t.false(wanted.has(ORDERS));
 });
+
+const STORE = 'store.default';
+const alias = (name: string, aliasOf: string): Snapshot => ({ ...snapshotOf(name, [1, 1]), aliasOf });
+
+test('a name that is not an alias stands for itself, and a host name for nothing', (t) => {
+  const { book } = create();
+  t.is(book.serviceOf(ORDERS), ORDERS);
+  t.is(book.serviceOf('www.example.com'), undefined);
+});
+
+test('an alias is known when its service is known too, and stands for that', (t) => {
+  const { book, snapshots, wanted } = create();
+  snapshots.set(STORE, alias(STORE, ORDERS));
+  t.false(book.knows(STORE));
+  t.false(book.knows(STORE), 'the service behind it is asked for');
+  t.deepEqual([...wanted], [STORE, ORDERS]);
+  t.true(book.knows(STORE));
+  t.is(book.serviceOf(STORE), ORDERS);
+});
+
+test('an alias of an alias leads one step', (t) => {
+  const { book, snapshots } = create();
+  snapshots.set(STORE, alias(STORE, ORDERS));
+  snapshots.set(ORDERS, alias(ORDERS, STORE));
+  while (!book.knows(STORE));
+  t.is(book.serviceOf(STORE), ORDERS);
+  t.is(book.tableOf(ORDERS, 'default'), undefined);
+});
+
+test('an alias that is taken away stands for nothing any more', (t) => {
+  const { book, snapshots, changed } = create();
+  const host = 'orders.example.com';
+  snapshots.set(host, alias(host, ORDERS));
+  while (!book.knows(host));
+  t.is(book.serviceOf(host), ORDERS);
+  snapshots.set(host, snapshotOf(host, [1, 2]));
+  changed(host);
+  t.is(book.serviceOf(host), undefined);
+});
+
+test('an alias that is called is not dropped', (t) => {
+  const { book, clock, snapshots, wanted } = create();
+  snapshots.set(STORE, alias(STORE, ORDERS));
+  while (!book.knows(STORE));
+  book.serviceOf(STORE);
+  clock.nowMs = LIMITS.snapshotIdleMs - 1;
+  book.serviceOf(STORE);
+  clock.nowMs += LIMITS.snapshotIdleMs - 1;
+  book.expire(clock.nowMs);
+  t.true(wanted.has(STORE));
+});
+
+test('callers that a service is not exposed to are refused as far as that is known', (t) => {
+  const { book, snapshots } = create();
+  snapshots.set(ORDERS, { ...snapshotOf(ORDERS, [1, 1]), exposure: 'namespace' });
+  t.is(book.refusal(ORDERS, 'shop'), undefined, 'nobody has asked for it');
+  book.knows(ORDERS);
+  book.tableOf(ORDERS, 'shop');
+  t.truthy(book.refusal(ORDERS, 'shop'));
+  t.is(book.refusal(ORDERS, 'default'), undefined);
+});

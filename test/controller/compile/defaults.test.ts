@@ -104,6 +104,27 @@ test('A1: a mirror is for all requests, a fraction is of 100, a percentage of 10
   t.is(fraction({ fraction: { numerator: 1, denominator: 3 } }), 1 / 3);
 });
 
+test('A4: an authorization service gets no path, no more headers and no body unless it is said, and may not be there', (t) => {
+  const auth = (name: string, http: object, more: object = {}) => {
+    const externalAuth = { protocol: 'HTTP' as const, backendRef: backend(name), http, ...more };
+    const [filter] = firstRule(rules({ filters: [{ type: 'ExternalAuth', externalAuth }] })).filters;
+    return filter?.type === 'ExternalAuth' ? filter.auth : undefined;
+  };
+  const least = { path: '', requestHeaders: [], responseHeaders: [], bodyBytesMax: 0 };
+  t.deepEqual(auth('users', {}), { service: 'users.default', ...least });
+  t.deepEqual(auth('gone', { path: '/' }), { service: 'gone.default', ...least, invalid: 'BackendNotFound' });
+  const http = { allowedHeaders: ['X-A'], allowedResponseHeaders: ['X-B'] };
+  for (const path of ['/a/b', 'a/b/', '//a/b//']) {
+    t.deepEqual(auth('users', { ...http, path }, { forwardBody: { maxSize: 9 } }), {
+      service: 'users.default',
+      path: '/a/b',
+      requestHeaders: ['x-a'],
+      responseHeaders: ['x-b'],
+      bodyBytesMax: 9,
+    });
+  }
+});
+
 test('A1: timeouts and retry that are unset are absent; 0s is 0', (t) => {
   t.deepEqual(firstRule(rules({})).timeouts, {});
   t.is(firstRule(rules({})).retry, undefined);

@@ -31,11 +31,22 @@ test('a Service that comes or goes touches itself and whoever sends to it', (t) 
   ]);
 });
 
-test('a Service whose ports stay as they are touches nothing', (t) => {
+test('a Service touches what its routes, its aliases and its exposure make of it, and nothing else', (t) => {
   const graph = createCompileIndex([to('orders', 'a', ['users'])]);
+  t.deepEqual(sorted(graph.servicesTouchedBy(service('users'), service('users', { protocol: 'http' }))), []);
   t.deepEqual(
-    sorted(graph.servicesTouchedBy(service('users'), service('users', { aliases: ['u.example'] }))),
-    [],
+    sorted(
+      graph.servicesTouchedBy(
+        service('users', { aliases: ['old'] }),
+        service('users', { aliases: ['u.example.com'] }),
+      ),
+    ),
+    ['old.default', 'u.example.com'],
+  );
+  t.true(
+    graph
+      .servicesTouchedBy(service('users'), service('users', { exposure: 'namespace' }))
+      .has('users.default'),
   );
   t.deepEqual(
     sorted(graph.servicesTouchedBy(service('users'), service('users', { ports: [{ port: 80 }] }))),

@@ -37,7 +37,7 @@ function said(status: RouteStatus): string[] {
 
 const auth = {
   type: 'ExternalAuth',
-  externalAuth: { protocol: 'HTTP', http: {}, backendRef: backend('users') },
+  externalAuth: { protocol: 'GRPC' as const, grpc: {}, backendRef: backend('users') },
 };
 
 test('A10: a good route is Accepted, with ResolvedRefs, and Programmed when all agents have it', (t) => {
@@ -126,6 +126,21 @@ test('A9: hostnames are accepted, and the message says that they are not used', 
   );
 });
 
+test('A8: the message says by what each rule keeps its sessions, as a generated name stands nowhere else', (t) => {
+  const cookie = { lifetimeType: 'Permanent' as const };
+  const status = statusOf(
+    rules(
+      {},
+      { sessionPersistence: { absoluteTimeout: '5m', cookie } },
+      { sessionPersistence: { type: 'Header', header: { name: 'X-S' } } },
+    ),
+  );
+  t.regex(
+    said(status)[0] ?? '',
+    /accepted; rule 1 keeps sessions by the cookie weft-session-[0-9a-f]{12} at \/, permanent, for at most 300000 ms; rule 2 keeps sessions by the header x-s$/,
+  );
+});
+
 test('A10: observedGeneration is the generation judged; a time changes only with the status', (t) => {
   const first = statusOf(rules({}), { nowMs: 1_000, applied: 1 });
   const second = statusOf(rules({}), { nowMs: 2_000, generation: 2, previous: first });
@@ -148,11 +163,12 @@ test('A10: there are at most 8 conditions', (t) => {
 });
 
 test('kinds without an effect say so; a Service is Programmed as its snapshot is', (t) => {
-  const context = { generation: 1, nowMs: 0, applied: { applied: 1, of: 1 } };
+  const index = createCompileIndex([]);
+  const context = { generation: 1, nowMs: 0, applied: { applied: 1, of: 1 }, index, knownServices: KNOWN };
   const limit: Resource = { ...service('a'), kind: 'RateLimit' };
   const reason = (resource: Resource) =>
     resourceStatus(resource, context).conditions.map(({ status, reason: why }) => `${status} ${why}`);
   t.deepEqual(reason(limit), ['True Accepted', 'False NotImplemented']);
   t.deepEqual(reason(service('a')), ['True Accepted', 'True Programmed']);
-  t.deepEqual(reason(service('a', { exposure: 'namespace' })), ['True Accepted', 'False NotImplemented']);
+  t.deepEqual(reason(service('a', { exposure: 'namespace' })), ['True Accepted', 'True Programmed']);
 });

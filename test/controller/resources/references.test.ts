@@ -102,8 +102,11 @@ test('A9: a parent port that the service does not have is a warning', (t) => {
   t.deepEqual(on({ sectionName: 'http' }), []);
 });
 
-test('A8 and A4: what has no effect or no support is a warning', (t) => {
-  t.regex(check([rules({ sessionPersistence: { cookie: {} } })]).warnings[0] ?? '', /no effect/);
+test('A8: sessions need no warning', (t) => {
+  t.deepEqual(check([rules({ sessionPersistence: { cookie: {} } })]), { faults: [], warnings: [] });
+});
+
+test('A4 and A5: what has no support, or no effect, is a warning', (t) => {
   const extension = { type: 'ExtensionRef', extensionRef: { group: 'x.dev', kind: 'Thing', name: 'a' } };
   t.regex(
     check([rules({ filters: [extension] })]).warnings[0] ?? '',
@@ -113,6 +116,25 @@ test('A8 and A4: what has no effect or no support is a warning', (t) => {
     check([rules({ backendRefs: [backend('orders', { weight: 0 })] })]).warnings[0] ?? '',
     /all weights are 0/,
   );
+});
+
+test('A4: an authorization service that is not there, or that speaks gRPC, is a warning', (t) => {
+  const auth = (protocol: 'HTTP' | 'GRPC', name: string) =>
+    rules({
+      filters: [
+        {
+          type: 'ExternalAuth',
+          externalAuth: { protocol, [protocol.toLowerCase()]: {}, backendRef: backend(name) },
+        },
+      ],
+    });
+  t.deepEqual(check([auth('HTTP', 'users')]), { faults: [], warnings: [] });
+  t.deepEqual(check([auth('HTTP', 'user')]).warnings, [
+    'spec.rules[0].filters[0].externalAuth.backendRef: user.default is not known (is users.default meant?): until then the requests get 500',
+  ]);
+  t.deepEqual(check([auth('GRPC', 'users')]).warnings, [
+    'spec.rules[0].filters[0]: ExternalAuth with protocol GRPC is not supported: the requests get 500',
+  ]);
 });
 
 test('two services with one alias are refused, stored or in one apply', (t) => {
@@ -131,6 +153,26 @@ test('an alias that is the name of another service is refused', (t) => {
     t.is(check([service('a', { aliases: [alias] })]).faults.length, 1, alias);
   }
   t.deepEqual(check([service('orders', { aliases: ['orders.mesh'] })]).faults, []);
+});
+
+test('one alias written in two ways is one, and the same words in two namespaces are two', (t) => {
+  const a = service('a', { aliases: ['store'] });
+  t.is(check([service('b', { aliases: ['store.default.svc'] })], [a]).faults.length, 1);
+  t.deepEqual(check([service('b', { aliases: ['store'] }, 'shop')], [a]).faults, []);
+});
+
+test('a Service and a route cannot have the name that is an alias of another service', (t) => {
+  const a = service('a', { aliases: ['store'] });
+  t.deepEqual(check([service('store')], [a]).faults, [
+    'metadata.name: found "store", expected a name that is not an alias of a.default already',
+  ]);
+  const frontend = route({ parentRefs: [toService('store')] });
+  t.deepEqual(check([frontend], [a]).faults, [
+    'spec.parentRefs[0].name: found "store", expected a.default, of which store.default is an alias: routes are attached to services',
+  ]);
+  t.deepEqual(check([a], [frontend]).faults, [
+    'spec.aliases[0]: found "store", expected a name without routes: HTTPRoute default/route is attached to store.default',
+  ]);
 });
 
 test('the same resource twice is refused', (t) => {

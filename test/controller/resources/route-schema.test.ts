@@ -425,6 +425,108 @@ const REJECTED: readonly (readonly [string, object, string])[] = [
   ['a session header without name', session({ type: 'Header', header: {} }), 'header.name'],
   ['an empty cookie name', session({ cookie: { name: '' } }), 'cookie.name'],
   ['a cookie path over 1024', session({ cookie: { path: `/${'a'.repeat(1024)}` } }), 'cookie.path'],
+  ['a hostname over 253', rawRoute({ hostnames: [times(64, () => 'aaaa').join('.')] }), 'hostnames[0]'],
+  [
+    'one parent with and without a sectionName',
+    rawRoute({ parentRefs: [toService('a', { sectionName: 'http' }), toService('a')] }),
+    'parentRefs[1]',
+  ],
+  [
+    'one parent twice with the same sectionName',
+    rawRoute({ parentRefs: times(2, () => toService('a', { sectionName: 'http' })) }),
+    'parentRefs[1]',
+  ],
+  ['an exposed header twice', cors({ exposeHeaders: ['x', 'x'] }), 'cors.exposeHeaders'],
+  ['a name over 256 to remove', modifier({ remove: ['a'.repeat(257)] }), 'remove[0]'],
+  ['a framing header to remove', modifier({ remove: ['Transfer-Encoding'] }), 'remove[0]'],
+  ['one name in add and remove', modifier({ add: [{ name: 'a', value: 'x' }], remove: ['A'] }), 'remove[0]'],
+  [
+    'a name twice in set of a response',
+    filterRoute({
+      type: 'ResponseHeaderModifier',
+      responseHeaderModifier: { set: times(2, () => ({ name: 'a', value: 'x' })) },
+    }),
+    'responseHeaderModifier.set[1].name',
+  ],
+  ['rewrite to UPPER', filterRoute(rewrite({ hostname: 'UPPER' })), 'urlRewrite.hostname'],
+  ['rewrite to a host with a port', filterRoute(rewrite({ hostname: 'a.x:80' })), 'urlRewrite.hostname'],
+  [
+    'ReplacePrefixMatch without its field',
+    filterRoute(rewrite({ path: { type: 'ReplacePrefixMatch' } })),
+    'path.replacePrefixMatch',
+  ],
+  ['a path modifier without type', filterRoute(rewrite({ path: { replaceFullPath: '/' } })), 'path.type'],
+  [
+    'a replacePrefixMatch over 1024',
+    filterRoute(
+      rewrite({ path: { type: 'ReplacePrefixMatch', replacePrefixMatch: `/${'a'.repeat(1024)}` } }),
+    ),
+    'path.replacePrefixMatch',
+  ],
+  ['timeout backendRequest 1d', ruleRoute({ timeouts: { backendRequest: '1d' } }), 'timeouts.backendRequest'],
+  // What holds for the filters of a rule holds for those of a backend.
+  ...(
+    [
+      [
+        '17 filters',
+        times(17, () => ({ type: 'RequestMirror', requestMirror: { backendRef: backend('b') } })),
+        '',
+      ],
+      ['a filter without type', [{ cors: {} }], '[0].type'],
+      ['a filter without its member', [{ type: 'CORS' }], '[0].cors'],
+      ['a filter with the member of another', [{ type: 'CORS', cors: {}, urlRewrite: {} }], '[0].type'],
+      [
+        'one name in set and add',
+        [
+          {
+            type: 'RequestHeaderModifier',
+            requestHeaderModifier: { set: [{ name: 'a', value: 'x' }], add: [{ name: 'A', value: 'y' }] },
+          },
+        ],
+        '[0].requestHeaderModifier.add[0].name',
+      ],
+      [
+        'redirect to *.x',
+        [{ type: 'RequestRedirect', requestRedirect: { hostname: '*.x' } }],
+        '[0].requestRedirect.hostname',
+      ],
+      [
+        'a mirror with percent and fraction',
+        [
+          {
+            type: 'RequestMirror',
+            requestMirror: { backendRef: backend('b'), percent: 1, fraction: { numerator: 1 } },
+          },
+        ],
+        '[0].requestMirror',
+      ],
+      [
+        'cors * beside an origin',
+        [{ type: 'CORS', cors: { allowOrigins: ['*', 'http://a'] } }],
+        '[0].cors.allowOrigins',
+      ],
+    ] as const
+  ).map(
+    ([claim, filters, field]) =>
+      [`${claim} of a backend`, backends(backend('b', { filters })), `filters${field}`] as const,
+  ),
+  [
+    'a redirect of a backend with ReplacePrefixMatch and two matches',
+    ruleRoute({
+      matches: [prefixMatch, { path: { type: 'PathPrefix', value: '/b' } }],
+      backendRefs: [
+        backend('b', {
+          filters: [
+            {
+              type: 'RequestRedirect',
+              requestRedirect: { path: { type: 'ReplacePrefixMatch', replacePrefixMatch: '/x' } },
+            },
+          ],
+        }),
+      ],
+    }),
+    'requestRedirect.path.type',
+  ],
   [
     'an unknown enum value (A3: it becomes a fault, not a crash)',
     matchRoute({ path: { type: 'Glob', value: '/' } }),

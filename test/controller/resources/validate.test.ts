@@ -4,7 +4,7 @@ import { KINDS } from '../../../src/controller/resources/resource.ts';
 import { validateResource } from '../../../src/controller/resources/validate.ts';
 import { rawRoute, ruleRoute, said, valid } from './routes.ts';
 
-test('a spec is kept as it was written; only the namespace is filled in', (t) => {
+test('A6.4: a spec is kept as it was written, its durations too; only the namespace is filled in', (t) => {
   const spec = {
     parentRefs: [{ group: '', kind: 'Service', name: 'a' }],
     rules: [{ timeouts: { request: '150m' } }],
@@ -12,6 +12,20 @@ test('a spec is kept as it was written; only the namespace is filled in', (t) =>
   const resource = valid(rawRoute(spec));
   t.deepEqual(resource.spec, spec);
   t.deepEqual(resource.metadata, { name: 'route', namespace: 'default' });
+});
+
+test('A6.4: durations of several units are taken, in any order and repeated, and mean their sum', (t) => {
+  for (const [request, backendRequest, fits] of [
+    ['1h30m', '90m', true],
+    ['150m', '2h30m', true],
+    ['1h2h', '180m', true],
+    ['01h', '61m', false],
+    ['500ms1s', '1501ms', false],
+    ['99999h', '99998h59m', true],
+  ] as const) {
+    const faults = said(ruleRoute({ timeouts: { request, backendRequest } }));
+    t.is(faults.length, fits ? 0 : 1, faults.join('\n') || `${backendRequest} is within ${request}`);
+  }
 });
 
 test('what a controller printed can be applied again', (t) => {
@@ -49,7 +63,17 @@ test('an unknown kind is refused with what was probably meant', (t) => {
   t.deepEqual(said({ kind: 'HttpRoute' }), [
     'kind: found "HttpRoute", expected HTTPRoute (is that what was meant?)',
   ]);
-  t.regex(said({ kind: 'GRPCRoute' })[0] ?? '', /^kind: /);
+});
+
+test('A11: a GRPCRoute is refused with the reason, and with what to do instead', (t) => {
+  const faults = said({
+    ...rawRoute({ rules: [{ matches: [{ method: { service: 'a.B' } }] }] }),
+    kind: 'GRPCRoute',
+  });
+  t.is(faults.length, 1);
+  t.regex(faults[0] ?? '', /^kind: found "GRPCRoute", expected HTTPRoute: Weft carries HTTP\/1\.1 only/);
+  t.regex(faults[0] ?? '', /call their servers directly/);
+  t.regex(faults[0] ?? '', /over HTTP\/1\.1 too/);
 });
 
 test('everything that is wrong is said at once', (t) => {
@@ -132,6 +156,8 @@ const WRONG: readonly (readonly [string, object, string])[] = [
   ['Service', { protocol: 'grpc' }, 'spec.protocol'],
   ['Service', { ports: [{ port: 80 }, { port: 80 }] }, 'spec.ports[1].port'],
   ['Service', { aliases: ['a', 'a'] }, 'spec.aliases'],
+  ['Service', { aliases: ['orders.example.com', '10.0.0.1'] }, 'spec.aliases[1]'],
+  ['Service', { aliases: [`${'a.'.repeat(100)}a`] }, 'spec.aliases[0]'],
   ['TrafficPolicy', {}, 'spec.targetRef'],
   ['TrafficPolicy', { targetRef: { kind: 'Mesh' } }, 'spec.targetRef.kind'],
   [

@@ -4,7 +4,12 @@ import { LIMITS } from '../../../src/protocol/limits.ts';
 import { compilePattern } from '../../../src/protocol/routes/pattern.ts';
 import { PatternError } from '../../../src/protocol/routes/pattern-syntax.ts';
 
-test('a pattern has to fit the whole text', (t) => {
+/** By a pattern, as the only one that a request is compared with. */
+function fitsText(pattern: string, text: string): boolean {
+  return compilePattern(pattern)(text, { stepsLeft: LIMITS.patternWorkMax });
+}
+
+test('A3.1: a pattern has to fit the whole text', (t) => {
   for (const [pattern, text, fits] of [
     ['/a', '/a', true],
     ['/a', '/ab', false],
@@ -36,7 +41,7 @@ test('a pattern has to fit the whole text', (t) => {
     ['a**?', 'a', undefined],
   ] as const) {
     if (fits === undefined) t.throws(() => compilePattern(pattern), { instanceOf: PatternError });
-    else t.is(compilePattern(pattern)(text), fits, `${pattern} on ${text}`);
+    else t.is(fitsText(pattern, text), fits, `${pattern} on ${text}`);
   }
 });
 
@@ -69,9 +74,9 @@ test('repetitions of repetitions are bounded, empty ones too', (t) => {
 
 test('a text that would have backtracking take for ever takes a moment', (t) => {
   const text = 'a'.repeat(8_000);
-  t.false(compilePattern('(a+)+b')(text));
-  t.false(compilePattern('(.*)*(.*)*(.*)*b')(text));
-  t.true(compilePattern('(a|a)*')(text));
+  t.false(fitsText('(a+)+b', text));
+  t.false(fitsText('(.*)*(.*)*(.*)*b', text));
+  t.true(fitsText('(a|a)*', text));
 });
 
 /** Patterns of what both know, over few characters, so that texts fit often enough. */
@@ -124,9 +129,39 @@ function compiledOr(source: string): ReturnType<typeof compilePattern> | undefin
 }
 
 test('a text that is longer than any that is looked at fits no pattern', (t) => {
-  const any = compilePattern('.*');
-  t.true(any('x'.repeat(LIMITS.patternTextMax)));
-  t.false(any('x'.repeat(LIMITS.patternTextMax + 1)));
+  t.true(fitsText('.*', 'x'.repeat(LIMITS.patternTextMax)));
+  t.false(fitsText('.*', 'x'.repeat(LIMITS.patternTextMax + 1)));
+});
+
+test('what all patterns of one request cost together is bounded, however little each of them costs', (t) => {
+  const work = { stepsLeft: LIMITS.patternWorkMax };
+  const fits = compilePattern('(.*)*(.*)*b');
+  const text = 'a'.repeat(1_000);
+  t.false(fits(text, work));
+  const once = LIMITS.patternWorkMax - work.stepsLeft;
+  t.true(once >= text.length && once < 100 * text.length, `it costs ${once}`);
+  const error = t.throws(() => {
+    for (let count = 0; count <= LIMITS.patternWorkMax / once; count++) fits(text, work);
+  });
+  t.like(error, { code: 'match_too_costly' });
+  t.like(
+    t.throws(() => fits('a', work)),
+    { code: 'match_too_costly' },
+    'nothing is left for any other',
+  );
+});
+
+test('a pattern costs what its steps and the text make it cost, not more than their product', (t) => {
+  for (const [pattern, text] of [
+    ['(.?){300}', 'a'.repeat(2_000)],
+    ['(a*){400}', 'a'.repeat(2_000)],
+    ['/v[0-9]+/.*', '/v1/orders'],
+  ] as const) {
+    const work = { stepsLeft: Number.MAX_SAFE_INTEGER };
+    compilePattern(pattern)(text, work);
+    const cost = Number.MAX_SAFE_INTEGER - work.stepsLeft;
+    t.true(cost >= 1 && cost <= 2 * LIMITS.patternStepsMax * text.length, `${pattern} costs ${cost}`);
+  }
 });
 
 test('a pattern says what RegExp says', (t) => {
@@ -141,8 +176,9 @@ test('a pattern says what RegExp says', (t) => {
         fc.pre(ours !== undefined);
         const theirs = new RegExp(`^(?:${source})$`);
         for (const text of texts) {
-          if (ours(text) !== theirs.test(text)) throw new Error(`${source} on ${JSON.stringify(text)}`);
-          if (ours(text)) fitting++;
+          const fits = ours(text, { stepsLeft: LIMITS.patternWorkMax });
+          if (fits !== theirs.test(text)) throw new Error(`${source} on ${JSON.stringify(text)}`);
+          if (fits) fitting++;
         }
       },
     ),

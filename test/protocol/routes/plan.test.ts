@@ -1,6 +1,9 @@
 import test from 'ava';
 import fc from 'fast-check';
+import { WeftError } from '../../../src/protocol/errors.ts';
 import { fieldValue } from '../../../src/protocol/fields.ts';
+import { decodeRequestHead, encodeRequestHead } from '../../../src/protocol/head.ts';
+import { LIMITS } from '../../../src/protocol/limits.ts';
 import { mirrored } from '../../../src/protocol/routes/mirror.ts';
 import {
   type ForwardPlan,
@@ -20,7 +23,8 @@ function planned(set: RouteSet, rest: Partial<RoutedRequest> = {}, random = () =
 
 function forwarded(set: RouteSet, rest: Partial<RoutedRequest> = {}, random = () => 0): ForwardPlan {
   const plan = planned(set, rest, random);
-  if (plan === undefined || plan.answer !== undefined) throw new Error('it is not forwarded');
+  if (plan === undefined || plan.answer !== undefined || plan.auth !== undefined)
+    throw new Error('it is not forwarded');
   return plan;
 }
 
@@ -71,7 +75,7 @@ test('A5: the share of an invalid backend fails with 500, and the others get no 
   t.is(forwarded(set, {}, () => 0.49).backend, 'a');
   t.like(
     t.throws(() => planned(set, {}, () => 0.51)),
-    { code: 'invalid_backend', message: 'default/routes rule 0: backend gone.default: BackendNotFound' },
+    { code: 'invalid_backend', message: 'default/routes rule 0, backend gone.default: BackendNotFound' },
   );
 });
 
@@ -171,4 +175,110 @@ test('A4: a preflight is answered before a backend is drawn; any other request g
     'https://shop.example',
   );
   t.is(forwarded(set, { method: 'OPTIONS' }).backend, 'a');
+});
+
+const AWAY: Filter = { type: 'RequestRedirect', redirect: { hostname: 'away.example', status: 302 } };
+const CORS: Filter = { type: 'CORS', cors: cors() };
+const UNKNOWN: Filter = { type: 'Unsupported', what: 'ExtensionRef example/Thing' };
+const ORIGIN = ['origin', 'https://shop.example'];
+const PREFLIGHT = [...ORIGIN, 'access-control-request-method', 'GET'];
+const allowed = (fields: readonly string[] | undefined) =>
+  fieldValue([...(fields ?? [])], 'access-control-allow-origin');
+
+test('A4.8: wherever CORS is listed, it answers preflights, and other answers speak it', (t) => {
+  for (const filters of [
+    [CORS, AWAY],
+    [AWAY, CORS],
+    [UNKNOWN, CORS],
+  ]) {
+    t.is(planned(oneRule({ filters }), { method: 'OPTIONS', fields: PREFLIGHT })?.answer?.status, 204);
+    const set = oneRule({ backends: [backend('a', { filters })] });
+    t.is(planned(set, { method: 'OPTIONS', fields: PREFLIGHT })?.answer?.status, 204, 'of a backend');
+  }
+  for (const filters of [
+    [CORS, AWAY],
+    [AWAY, CORS],
+  ]) {
+    const { answer } = planned(oneRule({ filters }), { fields: ORIGIN }) ?? {};
+    t.is(answer?.status, 302);
+    t.is(allowed(answer?.fields), 'https://shop.example');
+    const set = oneRule({ backends: [backend('a', { filters })] });
+    t.is(allowed(planned(set, { fields: ORIGIN })?.answer?.fields), 'https://shop.example');
+  }
+});
+
+/** What the response to a refusal carries. */
+function refusal(set: RouteSet, rest: Partial<RoutedRequest> = {}): { code: string; allowed: unknown } {
+  try {
+    planned(set, { fields: ORIGIN, ...rest });
+  } catch (error) {
+    if (error instanceof WeftError) return { code: error.code, allowed: allowed(error.fields) };
+  }
+  return { code: 'none', allowed: undefined };
+}
+
+test('A4.8: what a route refuses speaks CORS too, so that a script in a browser sees why', (t) => {
+  const gone = backend('gone.default', { invalid: 'BackendNotFound' });
+  const lines = (count: number) => Array.from({ length: count }, (_, at) => [`x-${at}`, '1'] as const);
+  for (const [code, rule] of [
+    ['invalid_backend', { filters: [CORS], backends: [gone] }],
+    ['invalid_backend', { filters: [CORS], backends: [] }],
+    ['invalid_backend', { backends: [{ ...gone, filters: [CORS] }] }],
+    ['unsupported_filter', { filters: [UNKNOWN, CORS] }],
+    ['unsupported_filter', { filters: [CORS], backends: [backend('a', { filters: [UNKNOWN] })] }],
+    ['uri_too_long', { filters: [rewrite(`/${'x'.repeat(9_000)}`), CORS] }],
+    ['head_too_large', { filters: [requestHeaders(lines(200)), CORS] }],
+  ] as const) {
+    t.deepEqual(refusal(oneRule(rule)), { code, allowed: 'https://shop.example' });
+  }
+  t.is(refusal(oneRule({ backends: [gone] })).allowed, undefined);
+});
+
+test('A5.2: the share of an invalid backend answers no preflight of its own CORS', (t) => {
+  const gone = backend('gone.default', { invalid: 'BackendNotFound', filters: [CORS] });
+  const asked = { method: 'OPTIONS', fields: PREFLIGHT };
+  t.is(refusal(oneRule({ backends: [gone] }), asked).code, 'invalid_backend');
+});
+
+test('A4.3: a route cannot make a head larger than any may be', (t) => {
+  const lines = (count: number, length = 1) =>
+    Array.from({ length: count }, (_, at) => [`x-${at}`, 'v'.repeat(length)] as const);
+  const fields = lines(LIMITS.headerLinesMax).flat();
+  const adding = (count: number, length?: number) =>
+    oneRule({ filters: [requestHeaders(lines(count, length).map(([name, value]) => [`y${name}`, value]))] });
+  t.is(forwarded(adding(LIMITS.headerLinesAddedMax), { fields }).fields.length / 2, 116);
+  for (const set of [adding(LIMITS.headerLinesAddedMax + 1), adding(16, 4_608)]) {
+    const error = t.throws(() => planned(set, { fields }), { instanceOf: WeftError });
+    t.is(error?.code, 'head_too_large');
+    t.regex(error?.message ?? '', /^default\/routes rule 0: with what the route adds, the head /);
+  }
+  t.is(
+    forwarded(oneRule({}), { fields: lines(500).flat() }).fields.length,
+    1_000,
+    'what no route has touched',
+  );
+});
+
+test('A4.3: what passes can be read at the other end, whatever a route adds', (t) => {
+  const size = fc.integer({ min: 60_000, max: 80_000 });
+  const target = fc.integer({ min: 1, max: LIMITS.targetBytesMax - 1 });
+  let passed = 0;
+  fc.assert(
+    fc.property(size, target, (bytes, path) => {
+      const set = oneRule({ filters: [requestHeaders([['x', 'v'.repeat(bytes - path)]])] });
+      let plan: ForwardPlan;
+      try {
+        plan = forwarded(set, { target: `/${'p'.repeat(path - 1)}` });
+      } catch (error) {
+        if (!(error instanceof WeftError)) throw error;
+        return error.code === 'head_too_large';
+      }
+      passed++;
+      const { target: to, fields } = plan;
+      const parties = { service: 'orders.default', caller: 'checkout.default', deadlineMs: 15_000 };
+      decodeRequestHead(encodeRequestHead({ method: 'GET', target: to, fields, ...parties }));
+      return true;
+    }),
+  );
+  t.true(passed > 10);
 });

@@ -123,6 +123,27 @@ test('A2: a match that a header or method does not fit leaves the request to a l
   t.is(winner(matches, { path: '/a/b' }), 2);
 });
 
+test('the patterns that one request is compared with may not cost more than all together may', (t) => {
+  const costly = Array.from({ length: 40 }, (_, at) => ({ path: pattern(`(.*)*(.*)*${at}`) }));
+  const table = createRouteTable(routeSet(...costly.map((one) => [one, {}] as const), [{}, {}]));
+  t.is(table.find(request({ path: '/a' }))?.index, 40);
+  const path = `/${'a'.repeat(8_000)}`;
+  t.like(
+    t.throws(() => table.find(request({ path }))),
+    { code: 'match_too_costly' },
+  );
+  t.is(table.find(request({ path: '/b' }))?.index, 40, 'the next request has its own');
+  const { winner, considered } = explainRequest(table, request({ path }));
+  t.is(winner?.index, 40);
+  t.regex(considered[0]?.verdict ?? '', /^path .* is not the pattern/, 'each is explained for itself');
+});
+
+test('an explanation says of a match that it costs too much', (t) => {
+  const table = createRouteTable(routeSet([{ path: pattern('(a*){400}b') }, {}]));
+  const { considered } = explainRequest(table, request({ path: 'a'.repeat(8_000) }));
+  t.regex(considered[0]?.verdict ?? '', /takes over .* steps/);
+});
+
 test('A2: no rule matches what no match fits', (t) => {
   t.is(winner([{ path: prefix('/a') }], { path: '/b' }), undefined);
 });
