@@ -12,6 +12,7 @@ import { LIMITS } from '../protocol/limits.ts';
 import type { Snapshot } from '../protocol/snapshot.ts';
 import { traceIdOf } from '../protocol/trace.ts';
 import { createLogRate } from './log-rate.ts';
+import type { Side } from './side.ts';
 
 export interface AuthorizationParts {
   readonly mesh: string;
@@ -21,8 +22,6 @@ export interface AuthorizationParts {
   readonly now: () => number;
   readonly counted: (side: Side, decision: Decision) => void;
 }
-
-export type Side = 'outbound' | 'inbound';
 
 export interface Authorization {
   /** Refuses what the inbound side will refuse, as far as it is known here. @throws WeftError `denied`, `ambiguous_path` */

@@ -1,8 +1,7 @@
 /** Counts what policies have decided. A request adds to a plain number; there are as many as rules that have decided lately. */
 import type { Decision } from '../protocol/authorization/decision.ts';
 import { LIMITS } from '../protocol/limits.ts';
-
-type Side = 'outbound' | 'inbound';
+import type { Side } from './side.ts';
 
 export interface DecisionCount {
   readonly side: Side;

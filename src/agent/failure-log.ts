@@ -3,11 +3,12 @@ import type { Logger } from 'pino';
 import { ERRORS, type WeftError } from '../protocol/errors.ts';
 import { LIMITS } from '../protocol/limits.ts';
 import { createLogRate } from './log-rate.ts';
+import type { Side } from './side.ts';
 
 /** A request that ended with an error of ours. */
 export interface FailedRequest {
   /** Of the agent, on which it was noticed. */
-  readonly side: 'outbound' | 'inbound';
+  readonly side: Side;
   readonly error: WeftError;
   readonly caller: string | undefined;
   readonly service: string | undefined;

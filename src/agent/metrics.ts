@@ -8,6 +8,7 @@ import type { PublicationRefusal } from './control/publication-check.ts';
 import { DecisionSeries } from './decision-series.ts';
 import type { Refusal } from './link/refusal.ts';
 import { RequestSeries } from './request-series.ts';
+import type { Side } from './side.ts';
 
 /** Where one side of the agent reports each request that has ended. */
 export interface RequestRecorder {
@@ -15,8 +16,6 @@ export interface RequestRecorder {
   ended(service: string, status: number, code: string, durationMs: number): void;
   retried(service: string): void;
 }
-
-type Side = 'outbound' | 'inbound';
 
 const DURATION = 'weft_request_duration_seconds';
 

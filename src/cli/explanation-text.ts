@@ -2,7 +2,15 @@
 import { LIMITS } from '../protocol/limits.ts';
 import type { Revision } from '../protocol/revision.ts';
 import { sessionText } from '../protocol/routes/session-text.ts';
-import type { Filter, HeaderModifier, Match, PathModifier, Rule, ValueMatch } from '../protocol/snapshot.ts';
+import {
+  type Filter,
+  type HeaderModifier,
+  type Match,
+  type PathModifier,
+  type Rule,
+  ruleName,
+  type ValueMatch,
+} from '../protocol/snapshot.ts';
 import { authorizationText } from './explained-authorization.ts';
 import type { ExplainedBackend, ExplainedEndpoint, ExplainedRequest, Outcome } from './explained-request.ts';
 import { labelsText } from './fleet-tables.ts';
@@ -91,7 +99,7 @@ function ruleText(rule: Rule): string {
     rule.session === undefined
       ? ''
       : `session   ${sessionText(rule.session)}; one that is alive goes on where it began, whatever the weights\n`;
-  const winner = `\nwinner    ${rule.route} rule ${rule.index}${name}\n`;
+  const winner = `\nwinner    ${ruleName(rule)}${name}\n`;
   return printableLines(`${winner}${filters}${session}${timesText(rule)}`);
 }
 

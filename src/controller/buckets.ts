@@ -113,6 +113,31 @@ export async function readAll(bucket: KV, take: (entry: KvEntry) => void): Promi
   throw new Error('the bucket was not read in time');
 }
 
+/**
+ * Puts `text` in the place of the entry with this revision; if somebody has written since, in the place of that.
+ * @param look is shown what stands there instead; what it throws ends it, and what stands there stays
+ * @returns the revision of the new entry. @throws an error of the client
+ */
+export async function putOver(
+  bucket: KV,
+  key: string,
+  text: string,
+  revision: number,
+  look: (entry: KvEntry | null, conflict: unknown) => void,
+): Promise<number> {
+  let previousSeq = revision;
+  for (let tries = 1; ; tries++) {
+    try {
+      return await bucket.put(key, text, { previousSeq });
+    } catch (error) {
+      if (!isConflict(error) || tries >= CONTROLLER_LIMITS.writeTriesMax) throw error;
+      const entry = await bucket.get(key);
+      look(entry, error);
+      previousSeq = entry?.revision ?? 0;
+    }
+  }
+}
+
 /** True if a write was refused because the key has another revision than was expected. */
 export function isConflict(error: unknown): boolean {
   return (

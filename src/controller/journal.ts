@@ -3,13 +3,11 @@
  * out lately. It is one key of the state bucket, and the fence between leaders: each write takes the next turn.
  */
 import type { KV, KvEntry } from '@nats-io/kv';
-import { isConflict } from './buckets.ts';
+import { putOver } from './buckets.ts';
 import { type ChainRecord, type Head, isHead } from './chain.ts';
 import type { Seal } from './seal.ts';
 
 const KEY = 'journal';
-/** Writes of somebody else that one write of ours is tried against. */
-const TRIES_MAX = 8;
 
 /** A call that has been carried out, and until when (wall clock) it could be sent again. */
 export type SpentCall = readonly [nonce: string, untilMs: number];
@@ -66,19 +64,11 @@ export function createJournal<Resource>({ state, seal, tampered }: JournalOption
      */
     async write(page: Omit<JournalPage<Resource>, 'turn'>): Promise<void> {
       const text = seal.close('weft-journal', KEY, { turn: turn + 1, ...page });
-      for (let tries = 1; ; tries++) {
-        try {
-          revision = await state.put(KEY, text, { previousSeq: revision });
-          turn += 1;
-          return;
-        } catch (error) {
-          if (!isConflict(error) || tries >= TRIES_MAX) throw error;
-          const entry = await state.get(KEY);
-          if ((pageOf(entry)?.turn ?? 0) > turn) throw error;
-          tampered(KEY);
-          revision = entry?.revision ?? 0;
-        }
-      }
+      revision = await putOver(state, KEY, text, revision, (entry, conflict) => {
+        if ((pageOf(entry)?.turn ?? 0) > turn) throw conflict;
+        tampered(KEY);
+      });
+      turn += 1;
     },
 
     /** Whether it stands as it was written last. @throws Error if another controller has taken a turn since */

@@ -1,14 +1,12 @@
 /** Keeps what is known of the fleet in the state bucket, so that a new leader, or a restarted one, does not forget it. */
 import type { KV } from '@nats-io/kv';
 import { isLabel, isServiceName } from '../protocol/names.ts';
-import { isConflict } from './buckets.ts';
+import { putOver } from './buckets.ts';
 import type { KeptFleet } from './fleet.ts';
 import type { Seal } from './seal.ts';
 
 const KEY = 'fleet';
 const OVERHEAD_BYTES = 1_024;
-/** Writes of somebody else that one of ours is tried against. */
-const TRIES_MAX = 8;
 const STATES: ReadonlySet<unknown> = new Set(['connected', 'lost', 'left']);
 
 export type Keeper = ReturnType<typeof createKeeper>;
@@ -35,18 +33,10 @@ export function createKeeper(
       // Signed documents are base64.
       const kept = fitting(fleet, Math.floor(((payloadBytesMax() - OVERHEAD_BYTES) * 3) / 4));
       const text = seal.close('weft-journal', KEY, kept);
-      for (let tries = 1; ; tries++) {
-        try {
-          revision = await bucket.put(KEY, text, { previousSeq: revision });
-          return;
-        } catch (error) {
-          if (!isConflict(error) || tries >= TRIES_MAX) throw error;
-          // Another leader has written, or a stranger: who leads is said by the lease and the journal, not here.
-          const entry = await bucket.get(KEY);
-          if (entry !== null && seal.open('weft-journal', entry) === undefined) tampered(KEY);
-          revision = entry?.revision ?? 0;
-        }
-      }
+      revision = await putOver(bucket, KEY, text, revision, (entry) => {
+        // Another leader has written, or a stranger: who leads is said by the lease and the journal, not here.
+        if (entry !== null && seal.open('weft-journal', entry) === undefined) tampered(KEY);
+      });
     },
   });
 }

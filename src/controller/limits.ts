@@ -12,6 +12,8 @@ export const CONTROLLER_LIMITS = Object.freeze({
   tamperedToldMs: HOUR_MS,
   /** What `check` and logs name of such things. */
   incidentsNamedMax: 10,
+  /** Writes of somebody else that one write of ours is tried against. */
+  writeTriesMax: 8,
   agentsMax: 10_000,
   /**
    * Heartbeats that wait to be checked (some 0.3 ms each): of one agent; of one, and of how many, that nobody has heard of yet;

@@ -21,6 +21,7 @@ import {
 } from './chain.ts';
 import { ControllerError } from './controller-error.ts';
 import { createJournal, type SpentCall } from './journal.ts';
+import { CONTROLLER_LIMITS } from './limits.ts';
 import type { Seal } from './seal.ts';
 import { historiesOf, type Survey, surveyStore } from './survey.ts';
 
@@ -53,8 +54,6 @@ const RECORD_BYTES = 128;
 const CALLS_MAX = 500;
 /** Of one call in the journal. */
 const CALL_BYTES = 52;
-/** Writes of somebody else that one write of ours is tried against. */
-const TRIES_MAX = 8;
 
 export type Store<Resource> = ReturnType<typeof createStore<Resource>>;
 
@@ -104,7 +103,7 @@ export function createStore<Resource>({
         sequence += 1;
         return;
       } catch (error) {
-        if (!isConflict(error) || tries >= TRIES_MAX) throw error;
+        if (!isConflict(error) || tries >= CONTROLLER_LIMITS.writeTriesMax) throw error;
         const entry = await policy.get(key);
         entries.set(key, entry?.revision ?? 0);
         const theirs = readLink<Resource>(key, seal.open('weft-record', entry));

@@ -77,6 +77,15 @@ export function fieldValue(fields: Fields, name: string): string | undefined {
   return undefined;
 }
 
+/** The lines but those whose name is one of these. */
+export function without(fields: Fields, isOne: (name: string) => boolean): Fields {
+  const kept: Fields = [];
+  for (let at = 0; at < fields.length; at += 2) {
+    if (!isOne(fields[at]!)) kept.push(fields[at]!, fields[at + 1]!);
+  }
+  return kept;
+}
+
 /** The lines as text, `name: value CRLF` each; no blank line after them. */
 export function fieldsText(fields: Fields): string {
   let text = '';

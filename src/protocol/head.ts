@@ -13,8 +13,8 @@ import { permittedTrailers } from './trailers.ts';
 import { isPassableUpgrade } from './upgrade.ts';
 
 /** Forwarding, tracing, caller and routes are added on the way: a head at the limit of the socket's side must still pass here. */
-const LINES_MAX = LIMITS.headerLinesMax + LIMITS.headerLinesAddedMax;
-const BYTES_MAX = LIMITS.headBytesMax + LIMITS.headBytesAddedMax;
+export const LINES_MAX = LIMITS.headerLinesMax + LIMITS.headerLinesAddedMax;
+export const BYTES_MAX = LIMITS.headBytesMax + LIMITS.headBytesAddedMax;
 
 export interface WireRequestHead {
   method: string;

@@ -24,8 +24,13 @@ export function isServiceName(text: string): boolean {
 
 /** "orders" or "orders.shop" → "orders.default" or "orders.shop"; undefined for anything else. */
 export function parseServiceName(text: string): string | undefined {
-  const service = text.includes('.') ? text : `${text}.${DEFAULT_NAMESPACE}`;
+  const service = inNamespace(text, DEFAULT_NAMESPACE);
   return isServiceName(service) ? service : undefined;
+}
+
+/** "orders" → "orders.shop" for the namespace "shop"; what names its own namespace stays as it is. */
+export function inNamespace(service: string, namespace: string): string {
+  return service.includes('.') ? service : `${service}.${namespace}`;
 }
 
 /**
@@ -44,10 +49,8 @@ export function serviceParts(service: string): { readonly name: string; readonly
  * A namespace called "mesh" is therefore reached as `orders.mesh.svc`.
  */
 export function serviceOfAuthority(authority: string, fallbackNamespace: string): string | undefined {
-  const colon = authority.indexOf(':');
-  if (colon >= 0 && !PORT.test(authority.slice(colon + 1))) return undefined;
-  let host = (colon < 0 ? authority : authority.slice(0, colon)).toLowerCase();
-  if (host.endsWith('.')) host = host.slice(0, -1);
+  const host = hostOf(authority);
+  if (host === undefined) return undefined;
   // Longer than the longest form can be; said before it is taken apart.
   if (host.length > 63 + 1 + 63 + '.svc.cluster.local'.length) return undefined;
 
@@ -73,11 +76,16 @@ export function isHostName(text: string): boolean {
 export function nameOfAuthority(authority: string, fallbackNamespace: string): string | undefined {
   const service = serviceOfAuthority(authority, fallbackNamespace);
   if (service !== undefined) return service;
+  const host = hostOf(authority);
+  return host !== undefined && isHostName(host) ? host : undefined;
+}
+
+/** The host of an authority in lower case, without its port and the root's dot; undefined if the port is none. */
+function hostOf(authority: string): string | undefined {
   const colon = authority.indexOf(':');
   if (colon >= 0 && !PORT.test(authority.slice(colon + 1))) return undefined;
   const host = (colon < 0 ? authority : authority.slice(0, colon)).toLowerCase();
-  const name = host.endsWith('.') ? host.slice(0, -1) : host;
-  return isHostName(name) ? name : undefined;
+  return host.endsWith('.') ? host.slice(0, -1) : host;
 }
 
 /** True for what a snapshot may be about: a service in its canonical form, or a host name (`isHostName`). */

@@ -105,6 +105,11 @@ interface SessionEnd {
   readonly absoluteMs?: number;
 }
 
+/** How messages call a rule: `default/orders rule 0`. */
+export function ruleName({ route, index }: Pick<Rule, 'route' | 'index'>): string {
+  return `${route} rule ${index}`;
+}
+
 /** In milliseconds; absent: the mesh's default, 0: none. */
 export interface Timeouts {
   readonly requestMs?: number;

@@ -1,5 +1,6 @@
 import test from 'ava';
 import { ask, quiet, until } from '../kit/mesh.ts';
+import { PREFIX_TABLE } from '../protocol/routes/prefix-table.ts';
 import { jsonOf, plainly, type RoutedMesh, startRoutedMesh, to } from './routed-mesh.ts';
 
 /** What filters do to requests and responses (A4), but for mirrors. */
@@ -214,36 +215,23 @@ test.serial('A4.4: a redirect has the status of its filter, whatever the method'
 test.serial(
   'A4.5: a prefix is replaced by the table of the specification, in rewrites and redirects',
   async (t) => {
-    const table: readonly (readonly [path: string, prefix: string, value: string, expected: string])[] = [
-      ['/foo/bar', '/foo', '/xyz', '/xyz/bar'],
-      ['/foo/bar', '/foo', '/xyz/', '/xyz/bar'],
-      ['/foo/bar', '/foo/', '/xyz', '/xyz/bar'],
-      ['/foo/bar', '/foo/', '/xyz/', '/xyz/bar'],
-      ['/foo', '/foo', '/xyz', '/xyz'],
-      ['/foo/', '/foo', '/xyz', '/xyz/'],
-      ['/foo/bar', '/foo', '', '/bar'],
-      ['/foo/', '/foo', '', '/'],
-      ['/foo', '/foo', '', '/'],
-      ['/foo/', '/foo', '/', '/'],
-      ['/foo', '/foo', '/', '/'],
-    ];
     const rule = (n: number, prefix: string, rest: object) => ({
       matches: [{ path: { value: prefix }, headers: [{ name: 'x-case', value: String(n) }] }],
       ...rest,
     });
     const rewriting = await routes.routed(
       t,
-      table.map(([, prefix, value], n) =>
+      PREFIX_TABLE.map(([, prefix, value], n) =>
         rule(n, prefix, forwarding(rewrite({ path: replacePrefix(value) }))),
       ),
     );
     const redirecting = await routes.routed(
       t,
-      table.map(([, prefix, value], n) =>
+      PREFIX_TABLE.map(([, prefix, value], n) =>
         rule(n, prefix, { filters: [redirect({ path: replacePrefix(value) })] }),
       ),
     );
-    for (const [n, [path, prefix, value, expected]] of table.entries()) {
+    for (const [n, [path, prefix, value, expected]] of PREFIX_TABLE.entries()) {
       const said = `${path} ${prefix} ${value}`;
       t.is(jsonOf(await get(rewriting, path, { 'x-case': n })).url, expected, said);
       const { headers } = await get(redirecting, `${path}?q`, { 'x-case': n });

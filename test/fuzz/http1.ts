@@ -25,6 +25,7 @@ import {
 import { WeftError } from '../../src/protocol/errors.ts';
 import { type Fields, fieldsText, fieldValue } from '../../src/protocol/fields.ts';
 import { LIMITS } from '../../src/protocol/limits.ts';
+import { randomFrom } from './random.ts';
 
 interface Message {
   head: RequestHead;
@@ -95,17 +96,6 @@ const WOUNDS = [
     ' : ',
   ],
 ];
-
-/** mulberry32: small, and the same run for the same seed. */
-function randomFrom(seed: number): (below: number) => number {
-  let state = seed;
-  return (below) => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) % below;
-  };
-}
 
 function wounded(random: (below: number) => number): string {
   let text = '';

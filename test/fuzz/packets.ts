@@ -20,23 +20,13 @@ import { HeaderTemplate, readHeader, TAG_BYTES } from '../../src/protocol/packet
 import { createRoot, readRoot } from '../../src/protocol/root.ts';
 import { derivePacketKey, openPacket, sealPacket } from '../../src/protocol/seal.ts';
 import { serviceSubject } from '../../src/protocol/subjects.ts';
+import { randomFrom } from './random.ts';
 
 /** What lies around a fuzzed buffer: whatever is read of it was read out of bounds. */
 const CANARY = 0xa5;
 const NOW = 1_800_000_000_000;
 const SUBJECT = serviceSubject('shop', 'orders.default');
 const SESSION = '0123456789abcdef';
-
-/** mulberry32: small, and the same run for the same seed. */
-function randomFrom(seed: number): (below: number) => number {
-  let state = seed;
-  return (below) => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) % below;
-  };
-}
 
 /** What one decoder is fed: valid samples to start from, and the call itself. */
 interface Target {

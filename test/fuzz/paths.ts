@@ -9,6 +9,7 @@ import { normalisePath } from '../../src/protocol/authorization/normal-path.ts';
 import { ComparedPath, pathTest } from '../../src/protocol/authorization/path-pattern.ts';
 import { WeftError } from '../../src/protocol/errors.ts';
 import { APPLICATIONS } from '../agent/path-spellings.ts';
+import { randomFrom } from './random.ts';
 
 const PIECES = [
   '/',
@@ -64,17 +65,6 @@ PIECES.push(
   '%0d%0a',
   '%7F',
 );
-
-/** mulberry32: small, and the same run for the same seed. */
-function randomFrom(seed: number): (below: number) => number {
-  let state = seed;
-  return (below) => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) % below;
-  };
-}
 
 const expect = (holds: boolean, what: string, path: string) => {
   if (!holds) throw new Error(`broken: ${what}: ${JSON.stringify(path)}`);

@@ -106,10 +106,11 @@ export class InboundProxy {
   #authorize(head: WireHead): void {
     const { service, caller } = head;
     const snapshot = this.parts.snapshotOf(service);
-    const exposure = snapshot?.exposure;
-    const namespace = caller === undefined ? undefined : serviceParts(caller).namespace;
-    const refusal = exposureRefusal(service, exposure, namespace);
-    if (refusal !== undefined) throw new WeftError('denied', refusal);
+    if (snapshot?.exposure !== undefined) {
+      const namespace = caller === undefined ? undefined : serviceParts(caller).namespace;
+      const refusal = exposureRefusal(service, snapshot.exposure, namespace);
+      if (refusal !== undefined) throw new WeftError('denied', refusal);
+    }
     // The application sees the path that was decided on, and no other.
     head.target = this.parts.authorization.authorize(service, snapshot, head);
   }

@@ -9,7 +9,7 @@
  * leads to an endpoint that may get its sender's requests anyway, or nowhere. Who makes up a begin prolongs his
  * own session. All that a route forbids is checked again for each request, by both sides, as without a token.
  */
-import type { Fields } from '../../protocol/fields.ts';
+import { type Fields, without } from '../../protocol/fields.ts';
 import { LIMITS } from '../../protocol/limits.ts';
 import type { ForwardPlan, LiveSession, SessionSource } from '../../protocol/routes/plan.ts';
 import type { Backend, Rule, Session } from '../../protocol/snapshot.ts';
@@ -59,8 +59,7 @@ export class Sessions implements SessionSource {
     const began = session.absoluteMs === undefined ? '' : `.${Math.floor(nowMs).toString(36)}`;
     const token = `${tag}.${endpointTag(backendRef.service, agent)}${began}`;
     if (session.type === 'Cookie') return [...fields, 'set-cookie', cookieText(session, token, nowMs)];
-    const others = fields.filter((_, at) => fields[at - (at % 2)] !== session.name);
-    return [...others, session.name, token];
+    return [...without(fields, (name) => name === session.name), session.name, token];
   }
 
   #open(rule: Rule, { absoluteMs }: Session, token: string): LiveSession | undefined {

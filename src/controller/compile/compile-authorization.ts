@@ -8,6 +8,7 @@ import type {
   PolicyRule,
   RequestMatch,
 } from '../../protocol/authorization/authorization.ts';
+import { inNamespace } from '../../protocol/names.ts';
 import {
   type AuthorizationPolicy,
   policySpec,
@@ -64,8 +65,7 @@ function compileRule({ name, from, to, when }: RawPolicyRule, at: number, namesp
 /** A service without a namespace is of the policy's own. */
 function compileCaller({ services, ...match }: RawCallerMatch, namespace: string): CallerMatch {
   if (services === undefined) return match;
-  const whole = services.map((service) => (service.includes('.') ? service : `${service}.${namespace}`));
-  return { services: whole, ...match };
+  return { services: services.map((service) => inNamespace(service, namespace)), ...match };
 }
 
 function compileRequest({ headers, ...match }: RawRequestMatch): RequestMatch {

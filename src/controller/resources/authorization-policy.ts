@@ -59,10 +59,11 @@ export function policySpec(resource: AuthorizationPolicy): AuthorizationPolicySp
   return resource.spec as unknown as AuthorizationPolicySpec;
 }
 
-/** The service that it is about, `orders.shop`; undefined if it is about every one. */
-export function policyTarget(resource: AuthorizationPolicy): string | undefined {
-  const { kind, name, namespace } = policySpec(resource).targetRef;
-  return kind === 'Mesh' ? undefined : `${name}.${namespace ?? resource.metadata.namespace}`;
+/** The service that a policy of ours is about, `orders.shop`; undefined if it is about every one, or has no target. */
+export function policyTarget({ spec, metadata }: Resource): string | undefined {
+  const target = spec.targetRef as { kind: string; name?: string; namespace?: string } | undefined;
+  if (target?.kind !== 'Service') return undefined;
+  return `${target.name}.${target.namespace ?? metadata.namespace}`;
 }
 
 export function checkAuthorizationPolicy(

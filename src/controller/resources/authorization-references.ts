@@ -1,5 +1,6 @@
 /** What of an AuthorizationPolicy is taken but probably not meant: what can never match, and what is left open beside it. */
 import type { FieldPath } from '../../protocol/config-fault.ts';
+import { inNamespace } from '../../protocol/names.ts';
 import {
   type AuthorizationPolicy,
   policySpec,
@@ -61,7 +62,7 @@ function checkCaller(
 ): void {
   const { services = [], namespaces, notNamespaces, principals = [], notPrincipals = [] } = match;
   for (const [at, written] of services.entries()) {
-    const service = written.includes('.') ? written : `${written}.${namespace}`;
+    const service = inNamespace(written, namespace);
     if (!knownServices.has(service)) {
       warn([...path, 'services', at], `service ${service} is not known yet${meant(service)}`);
     }

@@ -4,7 +4,7 @@
  */
 import type { FieldPath } from '../../protocol/config-fault.ts';
 import { nearestWord } from '../../protocol/nearest-word.ts';
-import { isAuthorizationPolicy } from './authorization-policy.ts';
+import { isAuthorizationPolicy, policyTarget } from './authorization-policy.ts';
 import { checkAuthorizationReferences } from './authorization-references.ts';
 import { isHttpRoute } from './http-route.ts';
 import { checkNames } from './name-references.ts';
@@ -99,24 +99,18 @@ function checkTarget(
   after: ReadonlyMap<string, Resource>,
   { knownServices, meant, warn }: ReferenceContext,
 ): void {
-  const target = targetOf(resource);
+  const target = policyTarget(resource);
   if (target === undefined) return;
   const path = ['spec', 'targetRef', 'name'];
   if (!knownServices.has(target)) warn(path, `service ${target} is not known yet${meant(target)}`);
   if (resource.kind !== 'TrafficPolicy') return;
   for (const other of after.values()) {
     if (other.kind !== resource.kind || resourceKey(other) === resourceKey(resource)) continue;
-    if (targetOf(other) === target) {
+    if (policyTarget(other) === target) {
       warn(
         path,
         `${other.metadata.namespace}/${other.metadata.name} has the same target; the older one holds`,
       );
     }
   }
-}
-
-function targetOf({ spec, metadata }: Resource): string | undefined {
-  const target = spec.targetRef as { kind: string; name?: string; namespace?: string } | undefined;
-  if (target?.kind !== 'Service') return undefined;
-  return `${target.name}.${target.namespace ?? metadata.namespace}`;
 }

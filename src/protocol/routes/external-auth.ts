@@ -2,7 +2,7 @@
  * What an authorization service is asked, and what a request takes along from its consent (HTTPROUTE.md A4; the API's
  * HTTPAuthConfig). It fails closed: only status 200 is consent.
  */
-import type { Fields } from '../fields.ts';
+import { type Fields, without } from '../fields.ts';
 import type { ExternalAuth } from '../snapshot.ts';
 import { mayChange } from './header-modifier.ts';
 
@@ -41,5 +41,5 @@ export function grantedFields({ responseHeaders }: ExternalAuth, fields: Fields,
     names.add(name);
     taken.push(name, consent[at + 1]!);
   }
-  return [...fields.filter((_, at) => !names.has(fields[at - (at % 2)]!)), ...taken];
+  return [...without(fields, (name) => names.has(name)), ...taken];
 }

@@ -1,8 +1,6 @@
 import type { Fields } from '../fields.ts';
-import { LIMITS } from '../limits.ts';
+import { BYTES_MAX, LINES_MAX } from '../head.ts';
 
-const LINES_MAX = LIMITS.headerLinesMax + LIMITS.headerLinesAddedMax;
-const BYTES_MAX = LIMITS.headBytesMax + LIMITS.headBytesAddedMax;
 /** Of a request line on the bus beside method and target: service, caller, deadline. */
 const LINE_REST_BYTES = 512;
 

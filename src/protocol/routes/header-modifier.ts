@@ -3,7 +3,7 @@
  * how the message is framed, where it goes, which way it has come, or who the mesh says that it comes from.
  */
 import { isAuthority } from '../authority.ts';
-import { type Fields, isToken } from '../fields.ts';
+import { type Fields, isToken, without } from '../fields.ts';
 import { isHopByHop } from '../hop-by-hop.ts';
 import { isForgedForwarding, isReservedField } from '../reserved-field.ts';
 import type { HeaderModifier } from '../snapshot.ts';
@@ -30,7 +30,7 @@ export function modifyFields(fields: Fields, modifier: HeaderModifier): Fields {
     if (mayChange(name) && VALUE.test(value)) add(modified, name, value);
   }
   for (const name of modifier.remove) {
-    if (mayChange(name)) modified = without(modified, name);
+    if (mayChange(name)) modified = without(modified, (other) => other === name);
   }
   return modified;
 }
@@ -68,12 +68,4 @@ function add(fields: Fields, name: string, value: string): void {
   if (last < 0) fields.push(name, value);
   else if (fields[last + 1] === '') fields[last + 1] = value;
   else fields[last + 1] += `${name === 'cookie' ? '; ' : ','}${value}`;
-}
-
-function without(fields: Fields, name: string): Fields {
-  const kept: Fields = [];
-  for (let at = 0; at < fields.length; at += 2) {
-    if (fields[at] !== name) kept.push(fields[at]!, fields[at + 1]!);
-  }
-  return kept;
 }

@@ -6,7 +6,14 @@ import { type ErrorCode, WeftError } from '../errors.ts';
 import type { Fields } from '../fields.ts';
 import type { PeerIdentity } from '../keyring.ts';
 import { LIMITS } from '../limits.ts';
-import type { Backend, ExternalAuth, Filter, HeaderModifier, Rule } from '../snapshot.ts';
+import {
+  type Backend,
+  type ExternalAuth,
+  type Filter,
+  type HeaderModifier,
+  type Rule,
+  ruleName,
+} from '../snapshot.ts';
 import { applyCors, corsAnswer } from './cors.ts';
 import { authTarget, grantedFields } from './external-auth.ts';
 import { headExcess } from './head-excess.ts';
@@ -243,15 +250,13 @@ class Passage {
   }
 
   #where(): string {
-    const { route, index } = this.#rule;
     const backend = this.#backend === undefined ? '' : `, backend ${this.#backend.service}`;
-    return `${route} rule ${index}${backend}`;
+    return ruleName(this.#rule) + backend;
   }
 
   #tooLong(): WeftError {
-    const { route, index } = this.#rule;
     const over = `makes the target longer than ${LIMITS.targetBytesMax} bytes`;
-    return this.#refusal('uri_too_long', `${route} rule ${index}: the route ${over}`);
+    return this.#refusal('uri_too_long', `${ruleName(this.#rule)}: the route ${over}`);
   }
 
   #refusal(code: ErrorCode, details: string): WeftError {
@@ -265,8 +270,10 @@ class Passage {
     const unchanged = this.#fields === this.#request.fields && this.#path.length <= this.#pathBytes;
     const excess = unchanged ? undefined : headExcess(this.#fields, this.#request.method + target);
     if (excess !== undefined) {
-      const where = `${rule.route} rule ${rule.index}`;
-      throw this.#refusal('head_too_large', `${where}: with what the route adds, the head ${excess}`);
+      throw this.#refusal(
+        'head_too_large',
+        `${ruleName(rule)}: with what the route adds, the head ${excess}`,
+      );
     }
     return {
       answer: undefined,

@@ -1,5 +1,6 @@
 import { WeftError } from '../errors.ts';
 import type { Fields } from '../fields.ts';
+import { ruleName } from '../snapshot.ts';
 import { applyCors } from './cors.ts';
 import { headExcess } from './head-excess.ts';
 import { modifyFields } from './header-modifier.ts';
@@ -18,6 +19,8 @@ export function responseFields(
   const changed = cors === undefined ? modified : applyCors(modified, cors);
   const excess = headExcess(changed, '');
   if (excess === undefined) return changed;
-  const where = `${rule.route} rule ${rule.index}`;
-  throw new WeftError('response_head_too_large', `${where}: with what the route adds, the head ${excess}`);
+  throw new WeftError(
+    'response_head_too_large',
+    `${ruleName(rule)}: with what the route adds, the head ${excess}`,
+  );
 }

@@ -1,6 +1,7 @@
 import test from 'ava';
 import fc from 'fast-check';
 import { modifyPath } from '../../../src/protocol/routes/path-modifier.ts';
+import { PREFIX_TABLE } from './prefix-table.ts';
 
 const replacePrefix = (prefix: string, value: string) =>
   ({ type: 'ReplacePrefixMatch', prefix, value }) as const;
@@ -8,17 +9,7 @@ const replaceAll = (value: string) => ({ type: 'ReplaceFullPath', value }) as co
 
 test('A4: a prefix is replaced element by element, by the table of the specification', (t) => {
   for (const [path, prefix, value, expected] of [
-    ['/foo/bar', '/foo', '/xyz', '/xyz/bar'],
-    ['/foo/bar', '/foo', '/xyz/', '/xyz/bar'],
-    ['/foo/bar', '/foo/', '/xyz', '/xyz/bar'],
-    ['/foo/bar', '/foo/', '/xyz/', '/xyz/bar'],
-    ['/foo', '/foo', '/xyz', '/xyz'],
-    ['/foo/', '/foo', '/xyz', '/xyz/'],
-    ['/foo/bar', '/foo', '', '/bar'],
-    ['/foo/', '/foo', '', '/'],
-    ['/foo', '/foo', '', '/'],
-    ['/foo/', '/foo', '/', '/'],
-    ['/foo', '/foo', '/', '/'],
+    ...PREFIX_TABLE,
     ['/bar', '/', '/xyz', '/xyz/bar'],
     ['/foo//evil.example', '/foo', '/', '/evil.example'],
     ['/foobar', '/foo', '/xyz', '/foobar'],
