@@ -29,7 +29,7 @@ interface MeshFile {
 
 /**
  * What the demo has to start besides the mesh, read from its mesh file so that the two cannot differ: one
- * application per upstream, and the frontend, which nobody in the mesh calls.
+ * application per upstream (`orders-v2` is orders again), and the frontend, which nobody in the mesh calls.
  * @param text of demo/mesh.yaml @param frontendPort where people reach the frontend
  */
 export function planDemo(text: string, frontendPort: number): DemoPlan {
@@ -38,7 +38,8 @@ export function planDemo(text: string, frontendPort: number): DemoPlan {
   const applications: ApplicationPlan[] = [];
   const addApplication = (service: string, instance: string, port: number, door: string) => {
     ports.set(port, `the application ${instance}`);
-    applications.push({ instance, script: `${service}.ts`, port, door });
+    const [name] = service.split('-v');
+    applications.push({ instance, script: `${name}.ts`, port, door });
   };
   for (const agent of mesh.agents) {
     ports.set(portOf(agent.admin), `the admin endpoint of agent ${agent.host}`);

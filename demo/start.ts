@@ -33,7 +33,10 @@ function readOptions(): boolean {
   }
 }
 
+const asked = Promise.withResolvers<number>();
 const print = (line: string) => void process.stdout.write(`${line}\n`);
+// Ctrl-C ends whatever reads this at the same time (`npm start | tee log`), and a terminal can be closed.
+for (const stream of [process.stdout, process.stderr]) stream.on('error', () => asked.resolve(0));
 const running: Child[] = [];
 let ending = false;
 
@@ -92,7 +95,6 @@ async function runDemo(): Promise<number> {
   throw new Error(`${death}; the log is ${logFile}`);
 }
 
-const asked = Promise.withResolvers<number>();
 let signals = 0;
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
   process.on(signal, () => {

@@ -1,6 +1,9 @@
 import type { DemoPlan } from './plan.ts';
 import type { Step } from './transcript.ts';
 
+/** As it is named in this checkout. */
+const CONTEXT = 'demo/.weft/context.json';
+
 /** The requests that the demo shows: through the door of frontend as an application would, and as a customer. */
 export function stepsOf(plan: DemoPlan, frontendPort: number): Step[] {
   const door = doorOf(plan, 'frontend');
@@ -43,7 +46,7 @@ export function whatToTry(plan: DemoPlan, frontendPort: number): string {
   const door = doorOf(plan, 'frontend');
   const admin = plan.admins[0] ?? '';
   return `
-It keeps running until Ctrl-C. Try, in another terminal:
+It keeps running until Ctrl-C. Try, in another terminal in this folder:
 
   # as the frontend, through its door: the service in Host, or the door as a proxy
   curl -i -H 'Host: orders' http://${door}/orders/7
@@ -55,6 +58,11 @@ It keeps running until Ctrl-C. Try, in another terminal:
 
   # a refusal that explains itself
   curl -i -H 'Host: nobody' http://${door}/
+
+  # policy: one request in ten to orders-v2; what becomes of a request, and why; is the mesh in order?
+  bin/weft apply -f demo/canary.yaml --wait --context ${CONTEXT}
+  bin/weft explain GET http://orders/orders/7 --from frontend --context ${CONTEXT}
+  bin/weft check --context ${CONTEXT}
 
   # what the agent of web-1 counts and knows
   curl http://${admin}/metrics

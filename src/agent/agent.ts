@@ -91,7 +91,7 @@ export function createAgent({
   const failed = createFailureLog(log, now);
   const authorization = createAuthorization({
     mesh: config.mesh,
-    defaultAction: 'allow',
+    defaultAction: config.defaultAction,
     log,
     now,
     counted: (side, decision) => metrics.decided(side, decision),
@@ -171,8 +171,11 @@ export function createAgent({
     for (const gone of goneProcesses(before, list, identify)) link.gone(service, gone);
   });
 
-  /** True from when the agent takes requests until it drains. */
-  let accepting = false;
+  /**
+   * Which requests the agent takes. While NATS is away when it starts: those of its own host, for services whose policy it
+   * has kept on disk.
+   */
+  let accepting: 'nothing' | 'kept' | 'all' = 'nothing';
   const workloads = createWorkloads({
     workloads: config.workloads,
     upstreams,
@@ -202,13 +205,26 @@ export function createAgent({
 
   /** Only who is ready takes requests; what runs already goes on. */
   function joinOrLeave(service: string): void {
-    if (accepting && workloads.isReady(service)) {
-      link.join(service);
-      serving.add(service);
-    } else {
-      serving.delete(service);
-      link.leave(service);
+    const ready = workloads.isReady(service);
+    const kept = accepting === 'kept' && source.get(service) !== undefined;
+    if (ready && (kept || accepting === 'all')) serving.add(service);
+    else serving.delete(service);
+    if (ready && accepting === 'all') link.join(service);
+    else link.leave(service);
+  }
+
+  function accept(what: 'kept' | 'all'): void {
+    accepting = what;
+    for (const service of upstreams.keys()) joinOrLeave(service);
+  }
+
+  /** Who may reach a service is known before the first request to it is taken. False if the agent has gone on meanwhile. */
+  async function policyIsKnown(during: AgentState): Promise<boolean> {
+    while (!control.knows(upstreams.keys())) {
+      await wait(LIMITS.tickMs);
+      if (lifecycle.state !== during) return false;
     }
+    return true;
   }
 
   const outbound = {
@@ -251,6 +267,13 @@ export function createAgent({
     for (const upstream of upstreams.values()) upstream.expire(nowMs);
     return true;
   });
+
+  /** Services whose requests are refused because nobody has said yet who may call them, in words. */
+  function unknownPolicies(): string[] {
+    if (config.defaultAction === 'allow') return [];
+    const unknown = [...upstreams.keys()].filter((service) => source.get(service) === undefined);
+    return unknown.map((service) => `${service}: no signed snapshot is held, so nobody is let in`);
+  }
 
   function counts(): Record<string, number> {
     const { opened, served } = link.counts();
@@ -307,47 +330,52 @@ export function createAgent({
     workloads.reports().map(({ service, state }) => [service, state === 'ready' ? 1 : 0]),
   );
 
+  function dial(): Promise<Bus> {
+    const { servers, creds } = config.nats;
+    return connectBus(
+      {
+        servers: [...servers],
+        name: `weft ${config.mesh} ${config.host}`,
+        ...(creds === undefined ? {} : { authenticator: credsAuthenticator(() => readFileSync(creds)) }),
+      },
+      {
+        lost() {
+          log.warn('connection to NATS lost');
+          link.lost();
+        },
+        back() {
+          log.info('connection to NATS is back');
+          control.refresh();
+          announcer.appliedChanged();
+        },
+      },
+    );
+  }
+
   const served = Promise.withResolvers<void>();
   const stopped = Promise.withResolvers<void>();
   const lifecycle = createLifecycle({
     async connect() {
-      const { servers, creds } = config.nats;
-      return connectBus(
-        {
-          servers: [...servers],
-          name: `weft ${config.mesh} ${config.host}`,
-          ...(creds === undefined ? {} : { authenticator: credsAuthenticator(() => readFileSync(creds)) }),
-        },
-        {
-          lost() {
-            log.warn('connection to NATS lost');
-            link.lost();
-          },
-          back() {
-            log.info('connection to NATS is back');
-            control.refresh();
-            announcer.appliedChanged();
-          },
-        },
-      );
+      try {
+        return await dial();
+      } catch (error) {
+        // What needs no bus does not wait for it.
+        if (accepting === 'nothing' && (await policyIsKnown('connecting'))) accept('kept');
+        throw error;
+      }
     },
     async sync(bus: Bus) {
       // An attempt that failed has left its subscriptions.
       link.detach();
       link.attach(bus);
       control.attach(bus);
-      // Who may reach a service is known before the first request to it is taken.
-      while (!control.knows(upstreams.keys())) {
-        await wait(LIMITS.tickMs);
-        if (lifecycle.state !== 'syncing') return;
-      }
-      accepting = true;
-      for (const service of upstreams.keys()) joinOrLeave(service);
+      if (!(await policyIsKnown('syncing'))) return;
+      accept('all');
       await bus.flush();
       announcer.attach(bus);
     },
     async drain() {
-      accepting = false;
+      accepting = 'nothing';
       workloads.drain();
       const untilMs = now() + config.drainMs;
       // What the bus has sent before it knew that we leave is still served.
@@ -411,7 +439,7 @@ export function createAgent({
     registry: metrics.registry,
     describe: () => config,
     publications: () => control.describe(),
-    waiting: () => [...workloads.waiting(), ...control.waiting()],
+    waiting: () => [...workloads.waiting(), ...control.waiting(), ...unknownPolicies()],
   });
 }
 

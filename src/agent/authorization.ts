@@ -16,7 +16,10 @@ import type { Side } from './side.ts';
 
 export interface AuthorizationParts {
   readonly mesh: string;
-  /** For services of which no snapshot is held. */
+  /**
+   * For services of which no snapshot is held. Somebody who keeps one back looks like nobody who has published any: `allow`
+   * is for meshes without a controller, with `deny` nothing is let in before it is known who may come.
+   */
   readonly defaultAction: DefaultAction;
   readonly log: Logger;
   readonly now: () => number;
@@ -26,7 +29,7 @@ export interface AuthorizationParts {
 export interface Authorization {
   /** Refuses what the inbound side will refuse, as far as it is known here. @throws WeftError `denied`, `ambiguous_path` */
   refuseEarly(service: string, snapshot: Snapshot | undefined, request: AuthorizedRequest): void;
-  /** @returns the target as it is to be sent on. @throws WeftError `denied`, `ambiguous_path` */
+  /** @returns the target as it is to be sent on. @throws WeftError `denied`, `ambiguous_path`, `policy_unknown` */
   authorize(service: string, snapshot: Snapshot | undefined, request: AuthorizedRequest): string;
 }
 
@@ -64,6 +67,7 @@ export function createAuthorization({
     },
 
     authorize(service: string, snapshot: Snapshot | undefined, request: AuthorizedRequest) {
+      if (snapshot === undefined && defaultAction === 'deny') throw unknownPolicy(service);
       const authorizer = authorizers.of(service, snapshot);
       if (authorizer === undefined) {
         if (request.caller === undefined) throw nobody(service);
@@ -83,6 +87,11 @@ export function createAuthorization({
       return authorizer.judgesPaths ? subject.normalTarget() : request.target;
     },
   });
+}
+
+function unknownPolicy(service: string): WeftError {
+  const waits = 'the agent that serves it holds no signed snapshot of it yet';
+  return new WeftError('policy_unknown', `${service}: ${waits}, and authorization.default is deny`);
 }
 
 function nobody(service: string): WeftError {

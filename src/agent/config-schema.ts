@@ -27,7 +27,8 @@ const FORMATS = {
  */
 export function compileSchema(name: 'agent' | 'mesh'): ValidateFunction {
   const schemas = [load('agent'), load('mesh')];
-  const ajv = new Ajv({ allErrors: true, verbose: true, strictRequired: false, formats: FORMATS, schemas });
+  const options = { allErrors: true, verbose: true, strictRequired: false, validateSchema: false } as const;
+  const ajv = new Ajv({ ...options, formats: FORMATS, schemas });
   const validate = ajv.getSchema(`https://weft.dev/schemas/${name}.schema.json`);
   if (validate === undefined) throw new Error(`no schema named ${name}`);
   return validate;

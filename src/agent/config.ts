@@ -1,4 +1,5 @@
 import { dirname, resolve } from 'node:path';
+import type { DefaultAction } from '../protocol/authorization/authorization.ts';
 import { ConfigError } from '../protocol/config-fault.ts';
 import { parseDuration } from '../protocol/duration.ts';
 import { documentExcess } from '../protocol/identity.ts';
@@ -26,6 +27,8 @@ export interface AgentConfig {
   readonly root: string | undefined;
   /** The folder for what the agent keeps, if the configuration names one. */
   readonly data: string | undefined;
+  /** What becomes of requests to a service that is served here while no signed snapshot of it is held. */
+  readonly defaultAction: DefaultAction;
   readonly workloads: readonly WorkloadConfig[];
 }
 
@@ -39,6 +42,7 @@ interface RawAgent {
   readonly drain?: string;
   readonly root?: string;
   readonly data?: string;
+  readonly authorization?: { readonly default: DefaultAction };
   readonly workloads: readonly RawWorkload[];
 }
 
@@ -78,6 +82,7 @@ export function readAgentConfig(
     drainMs: raw.drain === undefined ? LIMITS.drainMs : parseDuration(raw.drain)!,
     root: besideFile(raw.root),
     data: besideFile(raw.data),
+    defaultAction: raw.authorization?.default ?? 'allow',
     workloads: Object.freeze(workloads),
   });
 }

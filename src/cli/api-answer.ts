@@ -14,6 +14,7 @@ export function createAnswerReader(): AnswerReader {
     removeAdditional: true,
     strictRequired: false,
     allowUnionTypes: true,
+    validateSchema: false,
     schemas: [schema],
   });
 

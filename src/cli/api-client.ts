@@ -2,7 +2,6 @@
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { hostname, userInfo } from 'node:os';
-import { setTimeout as wait } from 'node:timers/promises';
 import {
   AuthorizationError,
   credsAuthenticator,
@@ -14,23 +13,35 @@ import {
 } from '@nats-io/nats-core';
 import { connect } from '@nats-io/transport-node';
 import type { ApiVerbs, Verb } from '../protocol/api.ts';
-import { type ApiAnswer, CHANGING_VERBS, signCall } from '../protocol/api-call.ts';
+import { CALL_BYTES_MAX, CHANGING_VERBS, signCall } from '../protocol/api-call.ts';
 import { apiSubject } from '../protocol/subjects.ts';
 import { createAnswerReader } from './api-answer.ts';
 import { ApiRefusal } from './api-refusal.ts';
 import { type ContextOptions, type MeshContext, resolveContext } from './context.ts';
 import { UnreachableError, UsageError } from './exit.ts';
+import { type CallTimes, type Try, tryCall } from './tried-call.ts';
 
 const DIAL_MS = 5_000;
-const ANSWER_MS = 5_000;
-/** When a controller is lost, another one leads within this. */
-const LEADER_MS = 5_000;
-const LEADER_POLL_MS = 250;
+/** When a controller is lost, another one leads within `takenMs`, and one that hangs is known for that. */
+const TIMES: CallTimes = {
+  takenMs: 5_000,
+  answeredMs: 10_000,
+  copyMs: 4_000,
+  nextCopyMs: 1_000,
+  pollMs: 250,
+};
 const AUTHOR_MAX = 256;
 
 export interface ApiClient {
-  /** @throws ApiRefusal, UnreachableError if no controller answers, UsageError if the call is too large */
-  call<V extends Verb>(verb: V, request: ApiVerbs[V]['request']): Promise<ApiVerbs[V]['response']>;
+  /**
+   * @param takenMs for how long a controller is waited for if there is none
+   * @throws ApiRefusal, UnreachableError if no controller answers, UsageError if the call is too large
+   */
+  call<V extends Verb>(
+    verb: V,
+    request: ApiVerbs[V]['request'],
+    takenMs?: number,
+  ): Promise<ApiVerbs[V]['response']>;
   readonly connection: NatsConnection;
 }
 
@@ -89,10 +100,11 @@ export function createApiClient(connection: NatsConnection, context: MeshContext
           request,
         })
       : JSON.stringify(request);
-    const bytesMax = connection.info?.max_payload ?? Number.POSITIVE_INFINITY;
+    const bytesMax = Math.min(connection.info?.max_payload ?? CALL_BYTES_MAX, CALL_BYTES_MAX);
     if (payload.length > bytesMax) {
       throw new UsageError(
-        `${verb}: ${payload.length} bytes, and NATS takes ${bytesMax} at once: send fewer resources at a time`,
+        `${verb}: ${payload.length} bytes, and a call has at most ${bytesMax} (1 MiB, or max_payload of NATS if that is less): ` +
+          'send fewer resources at a time; what one call holds is done as a whole or not at all',
       );
     }
     return payload;
@@ -100,38 +112,44 @@ export function createApiClient(connection: NatsConnection, context: MeshContext
 
   async function once<V extends Verb>(
     verb: V,
-    request: ApiVerbs[V]['request'],
-  ): Promise<ApiAnswer<ApiVerbs[V]['response']>> {
-    const payload = await payloadOf(verb, request);
-    const answer = await connection.request(apiSubject(context.mesh, verb), payload, { timeout: ANSWER_MS });
-    return readAnswer(verb, answer.data);
+    payload: string,
+    timeout: number,
+  ): Promise<Try<ApiVerbs[V]['response']>> {
+    try {
+      const { data } = await connection.request(apiSubject(context.mesh, verb), payload, { timeout });
+      return { kind: 'answered', answer: readAnswer(verb, data) };
+    } catch (error) {
+      if (isNoResponders(error)) return { kind: 'nobody' };
+      return causeOf(error) instanceof TimeoutError ? { kind: 'silence' } : { kind: 'failed', error };
+    }
   }
 
   /** A controller that stands by answers what changes nothing. */
-  const standsBy = () =>
-    once('programmed', { snapshots: [] }).then(
-      () => true,
-      () => false,
-    );
+  const standsBy = async () => {
+    const { kind } = await once('programmed', await payloadOf('programmed', { snapshots: [] }), TIMES.copyMs);
+    return kind === 'answered';
+  };
 
   return Object.freeze({
     connection,
-    async call<V extends Verb>(verb: V, request: ApiVerbs[V]['request']) {
-      const untilMs = performance.now() + LEADER_MS;
-      for (;;) {
-        let answer: ApiAnswer<ApiVerbs[V]['response']> | undefined;
-        try {
-          answer = await once(verb, request);
-        } catch (error) {
-          if (!isNoResponders(error)) throw unanswered(error, verb, context, connection.isClosed());
-        }
-        if (answer?.ok === true) return answer.response;
-        if (answer !== undefined && answer.error.code !== 'not_leading') throw new ApiRefusal(answer.error);
-        // Nobody has taken the call: it can be made again, when one of those that stand by has become the leader.
-        const stands = CHANGING_VERBS.has(verb) && (answer !== undefined || (await standsBy()));
-        if (!stands) throw noController(context);
-        if (performance.now() >= untilMs) throw noLeader(context);
-        await wait(LEADER_POLL_MS);
+    async call<V extends Verb>(verb: V, request: ApiVerbs[V]['request'], takenMs = TIMES.takenMs) {
+      const made = () => payloadOf(verb, request);
+      const sent = (payload: string, timeoutMs: number) => once(verb, payload, timeoutMs);
+      const tried = () => tryCall<ApiVerbs[V]['response']>(made, sent, { ...TIMES, takenMs });
+      let came = await tried();
+      const stoodBy = came.kind === 'nobody' && CHANGING_VERBS.has(verb) && (await standsBy());
+      // One that stands by leads in a moment, if it has just come up.
+      if (stoodBy) came = await tried();
+      switch (came.kind) {
+        case 'answered':
+          if (came.answer.ok) return came.answer.response;
+          throw new ApiRefusal(came.answer.error);
+        case 'nobody':
+          throw stoodBy ? noLeader(context) : noController(context);
+        case 'silence':
+          throw silent(verb, context);
+        case 'failed':
+          throw unanswered(came.error, verb, context, connection.isClosed());
       }
     },
   });
@@ -141,23 +159,32 @@ function isNoResponders(error: unknown): boolean {
   return error instanceof NoRespondersError || (error instanceof RequestError && error.isNoResponders());
 }
 
-function unanswered(error: unknown, verb: Verb, { mesh, servers }: MeshContext, closed: boolean): unknown {
-  const cause = error instanceof RequestError && error.cause !== undefined ? error.cause : error;
-  const next = CHANGING_VERBS.has(verb)
-    ? 'whether the change was made is not known; `weft history` tells'
-    : 'try again, and look at its log';
-  if (cause instanceof TimeoutError) {
-    const what = `the controller of the mesh ${mesh} did not answer within ${ANSWER_MS / 1000} s`;
-    return new UnreachableError(what, next, { cause });
-  }
+function causeOf(error: unknown): unknown {
+  return error instanceof RequestError && error.cause !== undefined ? error.cause : error;
+}
+
+function silent(verb: Verb, { mesh }: MeshContext): UnreachableError {
+  const what = `the controller of the mesh ${mesh} did not answer within ${TIMES.answeredMs / 1000} s`;
+  return new UnreachableError(what, nextAfter(verb));
+}
+
+function unanswered(error: unknown, verb: Verb, { servers }: MeshContext, closed: boolean): unknown {
+  const cause = causeOf(error);
   if (closed) {
-    return new UnreachableError(`the connection to NATS at ${servers.join(', ')} broke`, next, { cause });
+    const what = `the connection to NATS at ${servers.join(', ')} broke`;
+    return new UnreachableError(what, nextAfter(verb), { cause });
   }
   if (cause instanceof PermissionViolationError) {
     const what = `NATS does not let this user call the controller (${cause.message})`;
     return new UnreachableError(what, 'give credentials that may with --creds', { cause });
   }
   return error;
+}
+
+function nextAfter(verb: Verb): string {
+  return CHANGING_VERBS.has(verb)
+    ? 'whether the change was made is not known; `weft history` tells'
+    : 'try again, and look at its log';
 }
 
 function noController({ mesh, servers }: MeshContext): UnreachableError {

@@ -3,12 +3,16 @@ import { withApi } from './api-client.ts';
 import { ApiRefusal } from './api-refusal.ts';
 import { reportChange } from './change-report.ts';
 import type { ContextOptions } from './context.ts';
-import { EXIT } from './exit.ts';
-import { faultsError, type Manifests, placedFaults, readManifests } from './manifests.ts';
+import { EXIT, UsageError } from './exit.ts';
+import { eachOnce, faultsError, type Manifests, placedFaults, readManifests } from './manifests.ts';
 import type { OutputFormat } from './output.ts';
 import { timeoutOf, untilProgrammed, type WaitOptions } from './programmed.ts';
+import type { NamespaceOptions } from './target.ts';
 
-export interface ApplyOptions extends ContextOptions, WaitOptions {
+/** Of `applyRequest` in schemas/api.schema.json. */
+const RESOURCES_MAX = 1_000;
+
+export interface ApplyOptions extends ContextOptions, NamespaceOptions, WaitOptions {
   readonly file: readonly string[];
   readonly dryRun?: boolean;
   readonly output: OutputFormat;
@@ -18,7 +22,8 @@ export interface ApplyOptions extends ContextOptions, WaitOptions {
 export async function apply(options: ApplyOptions): Promise<number> {
   const { dryRun = false } = options;
   const timeoutMs = timeoutOf(options);
-  const manifests = await readManifests(options.file);
+  refuseNamespace(options);
+  const manifests = eachOnce(await readManifests(options.file));
   return withApi(options, async (api) => {
     const result = await applyManifests(manifests, dryRun, (request) => api.call('apply', request));
     reportChange(result, options.output, dryRun);
@@ -29,6 +34,14 @@ export async function apply(options: ApplyOptions): Promise<number> {
     if (error instanceof ConfigError || manifests.faults.length === 0) throw error;
     throw faultsError(manifests, manifests.faults);
   });
+}
+
+/** @throws UsageError for `-n`, which would have to mean something else here than for all other commands */
+export function refuseNamespace({ namespace }: NamespaceOptions): void {
+  if (namespace === undefined) return;
+  throw new UsageError(
+    '-n: the namespaces of resources stand in the files: write metadata.namespace there, or leave it out for default',
+  );
 }
 
 /**
@@ -42,6 +55,12 @@ export async function applyManifests<Result>(
   send: (request: { resources: readonly unknown[]; dryRun: boolean }) => Promise<Result>,
 ): Promise<Result> {
   const { resources, faults } = manifests;
+  if (resources.length > RESOURCES_MAX) {
+    throw new UsageError(
+      `${resources.length} resources, and a call takes at most ${RESOURCES_MAX}: send fewer files at a time; ` +
+        'what one call holds is done as a whole or not at all',
+    );
+  }
   const request = { resources: resources.map(({ resource }) => resource), dryRun };
   if (faults.length === 0) {
     return send(request).catch((error: unknown) => {

@@ -30,7 +30,9 @@ export function completion(shell: string, weft: Command): number {
   const commands = weft.commands.map((command) => ({
     name: command.name(),
     description: command.description(),
-    options: [...command.options, ...command.commands.flatMap(({ options }) => options)],
+    options: [...command.options, ...command.commands.flatMap(({ options }) => options)].filter(
+      ({ hidden }) => !hidden,
+    ),
     words: WORDS[command.name()] ?? command.commands.map((sub) => sub.name()),
   }));
   process.stdout.write(script(commands));
@@ -45,12 +47,19 @@ const SCRIPTS: Readonly<Record<string, (commands: readonly Completed[]) => strin
 
 function bash(commands: readonly Completed[]): string {
   return `_weft() {
-  local words cur=\${COMP_WORDS[COMP_CWORD]}
+  local words cur=\${COMP_WORDS[COMP_CWORD]} prev=\${COMP_WORDS[COMP_CWORD-1]}
+  # --output=json comes as three words.
+  if [ "$cur" = = ]; then cur=; elif [ "$prev" = = ]; then prev=\${COMP_WORDS[COMP_CWORD-2]}; fi
   if [ "$COMP_CWORD" -eq 1 ]; then
     words='${names(commands)}'
   else
-    case \${COMP_WORDS[1]} in
-${commands.map((command) => `      ${command.name}) words='${followers(command)}' ;;`).join('\n')}
+    case $prev in
+${valued(commands)
+  .map(([flag, values]) => `      ${flag}) words='${values.join(' ')}' ;;`)
+  .join('\n')}
+      *) case \${COMP_WORDS[1]} in
+${commands.map((command) => `        ${command.name}) words='${followers(command)}' ;;`).join('\n')}
+      esac ;;
     esac
   fi
   COMPREPLY=($(compgen -W "$words" -- "$cur"))
@@ -63,10 +72,17 @@ complete -o default -F _weft weft
 `;
 }
 
+/** To be sourced, or put as `_weft` into a folder of `fpath`. */
 function zsh(commands: readonly Completed[]): string {
   const described = commands.map(
     ({ name, description }) => `    ${quoted(`${name}:${description.replaceAll(':', '\\:')}`)}`,
   );
+  const offered = (command: Completed) => {
+    const kinds = command.words.filter((word) => word.endsWith('/'));
+    const nospace = kinds.length === 0 ? '' : `compadd -S '' -- ${kinds.join(' ')}; `;
+    const rest = followers({ ...command, words: command.words.filter((word) => !kinds.includes(word)) });
+    return `    ${command.name}) ${nospace}compadd -- ${rest} ;;`;
+  };
   return `#compdef weft
 _weft() {
   local -a commands
@@ -77,12 +93,27 @@ ${described.join('\n')}
     _describe command commands
     return
   fi
+  local option=$words[CURRENT-1]
+  if [[ $words[CURRENT] == --*=* ]]; then
+    option=\${words[CURRENT]%%=*}
+    compset -P '*='
+  fi
+  case $option in
+${valued(commands)
+  .map(([flag, values]) => `    ${flag}) compadd -- ${values.join(' ')}; return ;;`)
+  .join('\n')}
+  esac
   case $words[2] in
-${commands.map((command) => `    ${command.name}) compadd -- ${followers(command)} ;;`).join('\n')}
+${commands.map(offered).join('\n')}
   esac
   _files
 }
-compdef _weft weft
+if [[ $funcstack[1] == _weft ]]; then
+  _weft
+else
+  (( $+functions[compdef] )) || { autoload -Uz compinit && compinit }
+  compdef _weft weft
+fi
 `;
 }
 
@@ -95,12 +126,25 @@ function fish(commands: readonly Completed[]): string {
       ...options.map((option) => {
         const short = option.short === undefined ? '' : ` -s ${option.short.slice(1)}`;
         const long = option.long === undefined ? '' : ` -l ${option.long.slice(2)}`;
-        const value = option.required ? ' -r' : '';
+        const values = option.argChoices === undefined ? '' : ` -f -a '${option.argChoices.join(' ')}'`;
+        const value = option.required ? ` -r${values}` : '';
         return `${seen}${short}${long}${value} -d ${quoted(option.description)}`;
       }),
     ];
   });
   return `${lines.join('\n')}\n`;
+}
+
+/** The options that take one of a few values. */
+function valued(
+  commands: readonly Completed[],
+): readonly (readonly [flag: string, values: readonly string[]])[] {
+  const found = new Map<string, readonly string[]>();
+  for (const { short, long, argChoices } of commands.flatMap(({ options }) => options)) {
+    if (argChoices === undefined) continue;
+    for (const flag of [short, long]) if (flag !== undefined) found.set(flag, argChoices);
+  }
+  return [...found];
 }
 
 function names(commands: readonly Completed[]): string {

@@ -8,6 +8,7 @@ import { readRoot } from '../protocol/root.ts';
 import { signingKey } from '../protocol/signed-document.ts';
 import { UsageError } from './exit.ts';
 import { readRootFile } from './mesh-folder.ts';
+import { readNatsServers } from './nats-servers.ts';
 import { printable } from './printable.ts';
 
 export interface ContextOptions {
@@ -38,7 +39,6 @@ interface ContextFile {
   readonly creds?: string;
 }
 
-const SERVER = /^(?:nats|tls):\/\/[^\s/@]+$/;
 const PUBLIC_KEY = /^A[A-Z2-7]{55}$/;
 
 /** @throws UsageError if it is not said which mesh, or where its NATS is, or what is said cannot be read */
@@ -46,14 +46,17 @@ export async function resolveContext(
   options: ContextOptions,
   { cwd, env }: { readonly cwd: string; readonly env: NodeJS.ProcessEnv },
 ): Promise<MeshContext> {
-  const file = await contextFile(options, cwd, env);
+  const found = await contextFile(options, cwd, env);
+  const other = found !== undefined && options.mesh !== undefined && options.mesh !== found.mesh;
+  const file = other ? undefined : found;
   const mesh = options.mesh ?? file?.mesh;
-  const servers = options.nats?.split(',').map((server) => server.trim()) ?? file?.nats;
-  if (mesh === undefined || servers === undefined) throw new UsageError(unknownMesh(options, cwd));
-  if (!isLabel(mesh)) throw new UsageError('--mesh: expected a DNS label: a-z, 0-9 and -, at most 63');
-  if (!servers.every((server) => SERVER.test(server))) {
-    throw new UsageError('--nats: expected nats://host:port or tls://host:port, several with commas');
-  }
+  const addresses = options.nats ?? file?.nats.join(',');
+  if (mesh !== undefined && !isLabel(mesh))
+    throw new UsageError('--mesh: expected a DNS label: a-z, 0-9 and -, at most 63');
+  if (other && (options.context !== undefined || addresses === undefined))
+    throw new UsageError(otherMesh(options, found));
+  if (mesh === undefined || addresses === undefined) throw new UsageError(unknownMesh(options, cwd));
+  const servers = readNatsServers(addresses);
   const creds = options.creds ?? (file?.creds && resolve(dirname(file.path), file.creds));
   if (creds !== undefined) await readCreds(creds);
   const rootFile = options.root ?? (file && join(dirname(file.path), 'root.nk'));
@@ -63,29 +66,27 @@ export async function resolveContext(
     servers,
     creds,
     async signingKey() {
-      if (rootFile === undefined) throw new UsageError(noRoot(mesh));
+      if (rootFile === undefined) throw new UsageError(noRoot(mesh, found));
       const { seed } = await readRootFile(rootFile);
       return signingKey(readRoot(seed));
     },
     async rootKey() {
       if (options.root !== undefined) return verificationKey((await readRootFile(options.root)).publicKey);
-      if (file === undefined) throw new UsageError(noRoot(mesh));
+      if (file === undefined) throw new UsageError(noRoot(mesh, found));
       return verificationKey(file.rootPublicKey);
     },
   });
 }
 
-/** A file that is named has to be there; one that is found and is about another mesh than `--mesh` is none. */
+/** A file that is named has to be there. */
 async function contextFile(
-  { context, mesh }: ContextOptions,
+  { context }: ContextOptions,
   cwd: string,
   env: NodeJS.ProcessEnv,
 ): Promise<ContextFile | undefined> {
   const named = context ?? (env.WEFT_CONTEXT || undefined);
   const path = named === undefined ? await findContext(cwd) : resolve(cwd, named);
-  if (path === undefined) return undefined;
-  const file = await readContext(path);
-  return mesh === undefined || mesh === file.mesh ? file : undefined;
+  return path === undefined ? undefined : readContext(path);
 }
 
 /** `.weft/context.json` in the working folder, else in the nearest folder above it. */
@@ -130,12 +131,20 @@ function unknownMesh({ mesh, nats }: ContextOptions, cwd: string): string {
   const missing = mesh === undefined ? '--mesh NAME' : nats === undefined ? '--nats URL' : '';
   const both = mesh === undefined && nats === undefined ? ' and --nats URL' : '';
   return (
-    `which mesh? There is no .weft/context.json in ${printable(cwd)} or above it` +
-    `${mesh === undefined ? '' : ` for the mesh ${printable(mesh)}`}. ` +
+    `which mesh? There is no .weft/context.json in ${printable(cwd)} or above it. ` +
     `Go to the folder of the mesh, name a context file with --context or WEFT_CONTEXT, or give ${missing}${both}`
   );
 }
 
-function noRoot(mesh: string): string {
-  return `no root of the mesh ${mesh} at hand: name its file with --root, or a context file beside it with --context`;
+function otherMesh({ mesh = '' }: ContextOptions, { path, mesh: owner }: ContextFile): string {
+  return (
+    `which mesh? --mesh says ${printable(mesh)}, and the context ${printable(path)} is of the mesh ${printable(owner)}. ` +
+    `Leave --mesh out, name the context file of ${printable(mesh)} with --context, or leave --context out and give --nats URL`
+  );
+}
+
+function noRoot(mesh: string, other: ContextFile | undefined): string {
+  const not =
+    other === undefined ? '' : ` (${printable(other.path)} is of the mesh ${printable(other.mesh)})`;
+  return `no root of the mesh ${mesh} at hand${not}: name its file with --root, or a context file beside it with --context`;
 }

@@ -6,6 +6,7 @@ import { type Logger, pino } from 'pino';
 import { type HttpApi, listenHttpApi } from '../controller/api/http-api.ts';
 import { connectController } from '../controller/connect.ts';
 import { type Controller, type ControllerOptions, startController } from '../controller/controller.ts';
+import { ForeignRootError } from '../controller/root-check.ts';
 import type { DefaultAction } from '../protocol/authorization/authorization.ts';
 import { LIMITS } from '../protocol/limits.ts';
 import { isLabel } from '../protocol/names.ts';
@@ -31,7 +32,7 @@ const STOP_MS = 2_000;
 /**
  * `weft controller`: runs a controller of the mesh until SIGTERM or SIGINT (exit 0), or until the parent that gave it a pipe
  * is gone (`WEFT_PARENT=stdin`; exit 1). NATS may be away at the start: it dials until it is there.
- * @throws UsageError; Error if the admin address is taken
+ * @throws UsageError; ForeignRootError if the mesh is that of another root; Error if the admin address is taken
  */
 export async function controller(options: ControllerCommandOptions): Promise<number> {
   const { mesh } = options;
@@ -71,7 +72,10 @@ export async function controller(options: ControllerCommandOptions): Promise<num
       running = await untilStarted(started, ending.signal);
     }
     if (running !== undefined) {
-      http = await listenHttpApi({ ...admin, mesh, release: release(), controller: running });
+      const served = { ...admin, mesh, release: release(), controller: running };
+      http = await listenHttpApi(served).catch((error: NodeJS.ErrnoException) => {
+        throw new Error(adminFault(options.admin, error));
+      });
       log.info({ mesh, admin: options.admin, defaultAction }, 'serving');
       // A connection that has ended for good comes back only with a new process.
       await Promise.race([
@@ -121,6 +125,7 @@ async function untilStarted(
     try {
       return await startController({ root, release: release(), ...options });
     } catch (error) {
+      if (error instanceof ForeignRootError) throw error;
       const text = error instanceof Error ? error.message : String(error);
       if (text !== said)
         options.log.warn({ reason: text }, 'JetStream cannot be used yet (is it enabled?); trying again');
@@ -141,6 +146,13 @@ function readAdmin(text: string): { readonly host: string; readonly port: number
     );
   }
   return { host: host === '[::1]' ? '::1' : host, port };
+}
+
+function adminFault(address: string, { code = 'it failed' }: NodeJS.ErrnoException): string {
+  const next = 'name another address with --admin, like 127.0.0.1:0 for any free port';
+  return code === 'EADDRINUSE'
+    ? `the admin address ${address} is taken, by another controller perhaps: ${next}`
+    : `cannot listen on the admin address ${address} (${code}): ${next}`;
 }
 
 async function readCreds(file: string): Promise<void> {

@@ -116,13 +116,17 @@ function historyText(entries: readonly HistoryEntry[]): string {
 
 function agentText(view: AgentView): string {
   const { agent, state, since, release, skewMs, identityExpires, workloads, applied, behind } = view;
+  const { callers = [], astray = [], rivals } = view;
   const facts = pairs([
     ['agent', agent],
     ['state', `${state} since ${since}`],
     ['release', release],
     ['clock', `${Math.round(skewMs)} ms off the controller's`],
     ['identity', identityExpires === '' ? 'not known' : `valid until ${identityExpires}`],
+    ['calls only', callers.join(', ')],
     ['behind', behind.join(', ')],
+    ['astray', astray.length === 0 ? '' : `${astray.join(', ')}: holds what is not published, or newer`],
+    ['rivals', rivals === undefined ? '' : `${rivals} more of this name`],
   ]);
   const instances = workloads.map((one) => ({
     ...one,

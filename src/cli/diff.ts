@@ -1,20 +1,21 @@
 import type { Change, ResourceDocument } from '../protocol/api.ts';
 import { withApi } from './api-client.ts';
-import { applyManifests } from './apply.ts';
+import { applyManifests, refuseNamespace } from './apply.ts';
 import type { ContextOptions } from './context.ts';
 import { EXIT } from './exit.ts';
 import { unifiedDiff } from './line-diff.ts';
-import { readManifests } from './manifests.ts';
+import { eachOnce, readManifests } from './manifests.ts';
 import { yamlText } from './output.ts';
-import { resourceText } from './target.ts';
+import { type NamespaceOptions, resourceText } from './target.ts';
 
-export interface DiffOptions extends ContextOptions {
+export interface DiffOptions extends ContextOptions, NamespaceOptions {
   readonly file: readonly string[];
 }
 
 /** `weft diff`: what `weft apply` of the same files would change. */
 export async function diff(options: DiffOptions): Promise<number> {
-  const manifests = await readManifests(options.file);
+  refuseNamespace(options);
+  const manifests = eachOnce(await readManifests(options.file));
   return withApi(options, async (api) => {
     const { changes } = await applyManifests(manifests, true, (request) => api.call('apply', request));
     const texts = changes.map(changeDiff).filter((text) => text !== '');

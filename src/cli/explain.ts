@@ -4,7 +4,8 @@ import { noService } from '../agent/outbound/router.ts';
 import { asWeftError, type WeftError } from '../protocol/errors.ts';
 import { checkIdentity } from '../protocol/identity.ts';
 import { DEFAULT_NAMESPACE, isServiceName, parseServiceName, serviceParts } from '../protocol/names.ts';
-import { withApi } from './api-client.ts';
+import { type ApiClient, withApi } from './api-client.ts';
+import { ApiRefusal } from './api-refusal.ts';
 import type { ContextOptions } from './context.ts';
 import { EXIT, UsageError } from './exit.ts';
 import {
@@ -38,6 +39,7 @@ export async function explainCommand(method: string, url: string, options: Expla
   const asked = readRequest(method.toUpperCase(), url, options.header ?? [], namespace);
   return withApi(options, async (api, { mesh, rootKey }) => {
     const key = await rootKey();
+    const announced = from === undefined ? undefined : await isAnnounced(api, from);
     const published = new Map<string, Published>();
     const publishedOf = async (name: string): Promise<Published> => {
       const known = published.get(name) ?? (await fetchPublished(api, key, mesh, name));
@@ -62,14 +64,19 @@ export async function explainCommand(method: string, url: string, options: Expla
       const identity = (document: string) => identityFault(key, mesh, document, backend.service);
       endpoints[backend.service] = list === undefined ? null : explainEndpoints(list, identity);
     }
+    const differing = [...published].flatMap(([name, one]) =>
+      one.differing.map((held) => ({ service: name, ...held })),
+    );
     const { method: asMethod, target, hostname } = asked.routed;
     const explained: Explained = {
       request: { method: asMethod, target, host: hostname },
       from: from ?? null,
+      ...(announced === undefined ? {} : { fromAnnounced: announced }),
       namespace,
       alias: service === asked.name ? null : asked.name,
       service,
       revision: own.snapshot?.revision ?? null,
+      ...(differing.length === 0 ? {} : { differing }),
       ...request,
       backends,
       endpoints,
@@ -79,6 +86,17 @@ export async function explainCommand(method: string, url: string, options: Expla
       ? EXIT.done
       : EXIT.refused;
   });
+}
+
+/**
+ * Whether any agent serves it, as far as the controller knows: of a service that nobody serves, its name may be misspelt.
+ * A hint only, so nothing is waited for; undefined if it cannot be had.
+ */
+function isAnnounced(api: ApiClient, service: string): Promise<boolean | undefined> {
+  return api.call('services', { service }, 0).then(
+    ({ items }) => items.length > 0,
+    (error: unknown) => (error instanceof ApiRefusal && error.code === 'not_found' ? false : undefined),
+  );
 }
 
 /** @throws UsageError if no agent takes such a request */

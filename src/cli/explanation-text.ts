@@ -21,24 +21,32 @@ import { tableText } from './table.ts';
 export interface Explained extends ExplainedRequest {
   readonly request: { readonly method: string; readonly target: string; readonly host: string };
   readonly from: string | null;
+  /** Whether the controller knows of an agent that serves it; absent if that was not to be had. */
+  readonly fromAnnounced?: boolean;
   readonly namespace: string;
   /** What was asked for, if it is an alias of `service`. */
   readonly alias: string | null;
   readonly service: string;
   readonly revision: Revision | null;
+  /** Agents that hold other snapshots than the published ones, which all of this is about; absent if there are none. */
+  readonly differing?: readonly {
+    readonly service: string;
+    readonly agent: string;
+    readonly revision: Revision;
+  }[];
   /** By the service of the backend; null where no list is published. */
   readonly endpoints: Readonly<Record<string, readonly ExplainedEndpoint[] | null>>;
 }
 
 export function explanationText(explained: Explained): string {
-  const { request, from, namespace, alias, service, revision, rule, ended, backends } = explained;
-  const caller = from === null ? `anybody in the namespace ${namespace}` : from;
+  const { request, alias, service, revision, rule, ended, backends } = explained;
   const lines = [
     `request   ${request.method} ${request.target}, host ${request.host}`,
-    `from      ${caller}`,
+    `from      ${callerText(explained)}`,
     ...(alias === null ? [] : [`alias     ${alias} is an alias of ${service}`]),
     `service   ${service}`,
     `snapshot  ${revision === null ? 'none published' : `revision ${revision[1]}, signed by the root`}`,
+    ...differingLines(explained),
     `routes    ${routesText(explained)}`,
   ];
   const parts = [lines.map((line) => `${printable(line)}\n`).join(''), consideredText(explained)];
@@ -48,6 +56,20 @@ export function explanationText(explained: Explained): string {
     parts.push(`\nbackends\n${indented(backends.map((one) => backendText(one, explained)).join(''))}`);
   if (rule === undefined && ended === undefined) parts.push(`\n${timesText(undefined)}`);
   return parts.join('');
+}
+
+function callerText({ from, fromAnnounced, namespace }: Explained): string {
+  if (from === null) return `anybody in the namespace ${namespace}`;
+  return fromAnnounced === false
+    ? `${from}: nobody announces that service; it only calls others, or its name is misspelt`
+    : from;
+}
+
+function differingLines({ differing = [] }: Explained): string[] {
+  return [...Map.groupBy(differing, ({ service }) => service)].map(([service, those]) => {
+    const agents = those.map(({ agent, revision }) => `${agent} (revision ${revision[1]})`).join(', ');
+    return `differing ${agents}: another snapshot of ${service} than the published one; until that changes they may do something else`;
+  });
 }
 
 function routesText({ routes, considered, rule, ended, namespace }: Explained): string {
@@ -197,18 +219,21 @@ function outcomeText(outcome: Outcome): string {
   }
 }
 
+/** What an agent does that can pick nobody (ARCHITECTURE.md, "Endpoints come from the controller's list, else from answers"). */
+const BUS_ASKED =
+  'the bus is asked all the same. If nobody serves it, the agent answers 503 no_endpoint at once; if only an agent that ' +
+  `hangs does, 503 not_accepted after ${LIMITS.acceptTimeoutMs / 1000} s\n`;
+
 function endpointsText(endpoints: readonly ExplainedEndpoint[] | null): string {
   if (endpoints === null) return 'nobody has announced it: the bus is asked whether anyone serves it\n';
-  if (endpoints.length === 0) return 'no endpoints: the agent answers 503 no_endpoint\n';
+  if (endpoints.length === 0) return `no endpoints: ${BUS_ASKED}`;
   const rows = endpoints.map(({ agent, state, labels, eligible, why }) => [
     agent,
     state,
     eligible ? 'yes' : `no: ${why}`,
     labelsText(labels),
   ]);
-  const none = endpoints.some(({ eligible }) => eligible)
-    ? ''
-    : 'none of them can be picked: the agent answers 503 no_endpoint\n';
+  const none = endpoints.some(({ eligible }) => eligible) ? '' : `none of them can be picked: ${BUS_ASKED}`;
   return tableText(['endpoint', 'state', 'can be picked', 'labels'], rows) + none;
 }
 

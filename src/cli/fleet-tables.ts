@@ -28,16 +28,19 @@ export function endpointsTable(items: readonly EndpointView[], nowMs: number): s
 }
 
 export function agentsTable(items: readonly AgentView[], nowMs: number): string {
-  const rows = items.map(({ agent, state, since, release, skewMs, workloads, applied, behind, rivals }) => [
-    agent,
-    rivals === undefined ? state : `${state}, ${rivals + 1} of this name`,
-    ageText(Date.parse(since), nowMs),
-    release,
-    `${Math.round(skewMs)}ms`,
-    `${workloads.filter((one) => one.state === 'ready').length}/${workloads.length}`,
-    String(Object.keys(applied).length),
-    behind.join(','),
-  ]);
+  const rows = items.map((item) => {
+    const { agent, state, since, release, skewMs, workloads, applied, behind, astray = [], rivals } = item;
+    return [
+      agent,
+      rivals === undefined ? state : `${state}, ${rivals + 1} of this name`,
+      ageText(Date.parse(since), nowMs),
+      release,
+      `${Math.round(skewMs)}ms`,
+      `${workloads.filter((one) => one.state === 'ready').length}/${workloads.length}`,
+      String(Object.keys(applied).length),
+      [...behind, ...astray.map((service) => `${service} (not published)`)].join(','),
+    ];
+  });
   const heads = ['agent', 'state', 'since', 'release', 'skew', 'ready', 'snapshots', 'behind'];
   return tableText(heads, rows);
 }

@@ -3,6 +3,7 @@ import type { DefaultAction } from '../protocol/authorization/authorization.ts';
 import { isLabel } from '../protocol/names.ts';
 import { EXIT, UsageError } from './exit.ts';
 import { createMesh, meshFolder } from './mesh-folder.ts';
+import { readNatsServers } from './nats-servers.ts';
 
 export interface InitOptions {
   readonly mesh: string;
@@ -16,11 +17,9 @@ export async function init(options: InitOptions): Promise<number> {
   if (!isLabel(options.mesh)) {
     throw new UsageError('--mesh: expected a DNS label: a-z, 0-9 and -, at most 63 characters');
   }
-  if (!/^(?:nats|tls):\/\/[^\s/@]+$/.test(options.nats)) {
-    throw new UsageError('--nats: expected nats://host:port or tls://host:port');
-  }
+  const servers = readNatsServers(options.nats);
   const folder = meshFolder(resolve(options.dir));
-  const { rootPublicKey } = await createMesh(folder, options.mesh, [options.nats], options.defaultAction);
+  const { rootPublicKey } = await createMesh(folder, options.mesh, servers, options.defaultAction);
   process.stdout.write(`mesh ${options.mesh}, root ${rootPublicKey}
 
 ${folder.rootFile} is the secret of the whole mesh: whoever has it is the mesh.

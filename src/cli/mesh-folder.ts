@@ -123,13 +123,14 @@ export async function findRootFile(
   cwd: string,
 ): Promise<string> {
   if (named !== undefined) return named;
-  const candidates = [dirname(resolve(cwd, configFile)), cwd].map((at) => join(at, '.weft', 'root.nk'));
+  const folders = new Set([dirname(resolve(cwd, configFile)), resolve(cwd)]);
+  const candidates = [...folders].map((at) => join(at, '.weft', 'root.nk'));
   for (const candidate of candidates) {
     const there = await stat(candidate).catch(() => undefined);
     if (there?.isFile()) return candidate;
   }
   throw new UsageError(
-    `no mesh root: ${candidates.join(' and ')} do not exist. Make one with \`weft init\`, ` +
+    `no mesh root: ${candidates.join(' and ')} ${candidates.length === 1 ? 'does' : 'do'} not exist. Make one with \`weft init\`, ` +
       'copy the one of the mesh here, or name it with --root.',
   );
 }

@@ -4,7 +4,7 @@ import { readRoot } from '../protocol/root.ts';
 import { signingKey } from '../protocol/signed-document.ts';
 import { connectOperator, createApiClient } from './api-client.ts';
 import { applyManifests } from './apply.ts';
-import { faultsError, type Manifests, readManifests } from './manifests.ts';
+import { eachOnce, faultsError, type Manifests, readManifests } from './manifests.ts';
 
 /**
  * Reads the `policies` of a mesh.yaml; undefined if it names none.
@@ -12,7 +12,7 @@ import { faultsError, type Manifests, readManifests } from './manifests.ts';
  */
 export async function readPolicies(paths: readonly string[]): Promise<Manifests | undefined> {
   if (paths.length === 0) return undefined;
-  const manifests = await readManifests(paths);
+  const manifests = eachOnce(await readManifests(paths));
   if (manifests.faults.length > 0) throw faultsError(manifests, manifests.faults);
   return manifests;
 }

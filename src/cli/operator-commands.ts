@@ -24,6 +24,7 @@ function addChanges(weft: Command, finish: (code: number) => void): void {
       .command('apply')
       .description('create and change resources, all or none')
       .addOption(files().makeOptionMandatory())
+      .addOption(noNamespace())
       .option('--dry-run', 'change nothing, only say what would change'),
     RESULTS.change,
     ['weft apply -f routes/ -f orders.yaml --wait', 'cat orders.yaml | weft apply -f - --dry-run'],
@@ -96,7 +97,8 @@ function addLooks(weft: Command, finish: (code: number) => void): void {
     weft
       .command('diff')
       .description('what `apply` of the same files would change')
-      .addOption(files().makeOptionMandatory()),
+      .addOption(files().makeOptionMandatory())
+      .addOption(noNamespace()),
     '0 nothing, 1 they differ or it is refused, 2 faults in files or usage',
     ['weft diff -f routes/'],
     {},
@@ -218,6 +220,11 @@ Exit codes: ${codes}, ${UNREACHABLE}`,
 
 function namespaced(command: Command): Command {
   return command.option('-n, --namespace <name>', 'namespace (default: default)');
+}
+
+/** So that it can be said why there is none. */
+function noNamespace(): Option {
+  return new Option('-n, --namespace <name>').hideHelp();
 }
 
 function target(command: Command, what = 'KIND/NAME'): Command {

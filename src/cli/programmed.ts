@@ -1,5 +1,5 @@
 import { setTimeout as wait } from 'node:timers/promises';
-import type { ChangeResult } from '../protocol/api.ts';
+import type { ApiVerbs, ChangeResult } from '../protocol/api.ts';
 import { parseDuration } from '../protocol/duration.ts';
 import type { ApiClient } from './api-client.ts';
 import { EXIT, UsageError } from './exit.ts';
@@ -7,6 +7,8 @@ import { note } from './output.ts';
 import { printable } from './printable.ts';
 
 const POLL_MS = 100;
+
+type Progress = ApiVerbs['programmed']['response']['items'][number];
 
 export interface WaitOptions {
   readonly wait?: boolean;
@@ -20,6 +22,15 @@ export function timeoutOf({ timeout }: WaitOptions): number {
     throw new UsageError('--timeout: expected a duration like 500ms, 30s or 2m');
   }
   return timeoutMs;
+}
+
+/** A service, and why it is not applied everywhere. */
+function pendingText({ service, waiting = [], lost = [] }: Progress): string {
+  const why = [
+    ...(waiting.length === 0 ? [] : [`waits for ${waiting.join(', ')}`]),
+    ...(lost.length === 0 ? [] : [`${lost.join(', ')} went without a word and may still go by the old`]),
+  ];
+  return printable(why.length === 0 ? service : `${service} (${why.join('; ')})`);
 }
 
 /**
@@ -40,17 +51,20 @@ export async function untilProgrammed(
   const startedMs = performance.now();
   for (;;) {
     const { items } = await api.call('programmed', { snapshots });
-    for (const { service, applied, of } of items) if (of > 0) say(service, `${applied} of ${of} agents`);
+    for (const { service, applied, of, lost = [] } of items) {
+      const gone = lost.length === 0 ? '' : `; lost: ${lost.join(', ')}`;
+      if (of > 0 || gone !== '') say(service, `${applied} of ${of} agents${gone}`);
+    }
     const overdue = performance.now() - startedMs >= timeoutMs;
-    const pending = items.filter(({ applied, of }) => applied < of).map(({ service }) => printable(service));
+    const pending = items.filter(({ applied, of, lost = [] }) => applied < of || lost.length > 0);
     if (pending.length === 0) {
       for (const { service, of } of items) if (of === 0) say(service, 'no agent wants it');
       return EXIT.done;
     }
     if (overdue) {
       note(
-        `weft: not applied everywhere within the time: ${pending.join(', ')}. The change holds all the same; ` +
-          '`weft get agents` shows who is behind',
+        `weft: not applied everywhere within the time: ${pending.map(pendingText).join(', ')}. The change holds all the ` +
+          'same; `weft get agents` shows who is behind',
       );
       return EXIT.refused;
     }

@@ -1,5 +1,6 @@
 /** What the controller publishes about a service, checked as agents check it. */
 import type { KeyObject } from 'node:crypto';
+import type { ApiVerbs } from '../protocol/api.ts';
 import { type EndpointList, readEndpointList } from '../protocol/endpoint-list.ts';
 import { LIMITS } from '../protocol/limits.ts';
 import { readSnapshot } from '../protocol/read-snapshot.ts';
@@ -10,6 +11,8 @@ import type { ApiClient } from './api-client.ts';
 export interface Published {
   readonly snapshot: Snapshot | undefined;
   readonly endpoints: EndpointList | undefined;
+  /** Agents that hold another snapshot. */
+  readonly differing: NonNullable<ApiVerbs['snapshot']['response']['differing']>;
 }
 
 /** @throws Error if what is published is nothing that an agent would take */
@@ -19,7 +22,7 @@ export async function fetchPublished(
   mesh: string,
   service: string,
 ): Promise<Published> {
-  const { snapshot, endpoints } = await api.call('snapshot', { service });
+  const { snapshot, endpoints, differing = [] } = await api.call('snapshot', { service });
   const read = <T extends { readonly service: string }>(
     type: 'weft-snapshot' | 'weft-endpoints',
     text: string | null,
@@ -36,6 +39,7 @@ export async function fetchPublished(
   return {
     snapshot: read('weft-snapshot', snapshot, readSnapshot),
     endpoints: read('weft-endpoints', endpoints, readEndpointList),
+    differing,
   };
 }
 

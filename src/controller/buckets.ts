@@ -11,6 +11,9 @@ import { type NatsConnection, RequestError, TimeoutError } from '@nats-io/nats-c
 import { configBucket, policyBucket, publicationRepublish, stateBucket } from '../protocol/subjects.ts';
 import { CONTROLLER_LIMITS } from './limits.ts';
 
+/** Of each bucket in a cluster: one server may be lost. */
+const REPLICAS = 3;
+
 export interface Buckets {
   readonly policy: KV;
   readonly config: KV;
@@ -49,13 +52,38 @@ async function openBucket(
 ): Promise<KV> {
   if (connection.info?.cluster !== undefined) {
     try {
-      return await kvm.create(name, { ...options, replicas: 3 });
+      return await kvm.create(name, { ...options, replicas: REPLICAS });
     } catch (error) {
-      // Fewer than three servers; `weft check` says so.
+      // Fewer than three servers: `raiseReplicas` comes back to it when there are more.
       if (!(error instanceof JetStreamApiError)) throw error;
     }
   }
   return kvm.create(name, options);
+}
+
+/**
+ * Gives the buckets the replicas that they lack: one that was made before the cluster had its servers has fewer. None ever
+ * loses any. It ends at the first that the cluster has no servers for.
+ * @returns the streams that have more from now on. @throws an error of the client, if the bus does not answer
+ */
+export async function raiseReplicas(connection: NatsConnection, mesh: string): Promise<readonly string[]> {
+  if (connection.info?.cluster === undefined) return [];
+  const manager = await jetstreamManager(connection, { timeout: CONTROLLER_LIMITS.bucketAnswerMs });
+  const raised: string[] = [];
+  for (const bucket of [policyBucket(mesh), stateBucket(mesh), configBucket(mesh)]) {
+    const stream = `KV_${bucket}`;
+    const { config } = await manager.streams.info(stream);
+    if (config.num_replicas >= REPLICAS) continue;
+    try {
+      await manager.streams.update(stream, { ...config, num_replicas: REPLICAS });
+    } catch (error) {
+      // Fewer than three servers yet; `weft check` says so.
+      if (error instanceof JetStreamApiError) break;
+      throw error;
+    }
+    raised.push(stream);
+  }
+  return raised;
 }
 
 /** A bucket that somebody made by hand may lack it, and then nobody would hear of changes. */
@@ -115,15 +143,15 @@ export async function readAll(bucket: KV, take: (entry: KvEntry) => void): Promi
 
 /**
  * Puts `text` in the place of the entry with this revision; if somebody has written since, in the place of that.
- * @param look is shown what stands there instead; what it throws ends it, and what stands there stays
- * @returns the revision of the new entry. @throws an error of the client
+ * @param look is shown what stands there instead: `keep` leaves it there, and so does an error, which is thrown on
+ * @returns the revision of what stands there now. @throws an error of the client
  */
 export async function putOver(
   bucket: KV,
   key: string,
   text: string,
   revision: number,
-  look: (entry: KvEntry | null, conflict: unknown) => void,
+  look: (entry: KvEntry | null, conflict: unknown) => 'keep' | undefined,
 ): Promise<number> {
   let previousSeq = revision;
   for (let tries = 1; ; tries++) {
@@ -132,7 +160,7 @@ export async function putOver(
     } catch (error) {
       if (!isConflict(error) || tries >= CONTROLLER_LIMITS.writeTriesMax) throw error;
       const entry = await bucket.get(key);
-      look(entry, error);
+      if (look(entry, error) === 'keep' && entry !== null) return entry.revision;
       previousSeq = entry?.revision ?? 0;
     }
   }

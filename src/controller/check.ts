@@ -1,6 +1,7 @@
 /** Whether the mesh is in order: what `weft check` prints, each line with what to do. */
 import type { KV } from '@nats-io/kv';
 import type { Check } from '../protocol/api.ts';
+import type { WorkloadState } from '../protocol/heartbeat.ts';
 import type { AgentRecord, Fleet } from './fleet.ts';
 import type { Incident, Incidents } from './incidents.ts';
 import { CONTROLLER_LIMITS } from './limits.ts';
@@ -107,7 +108,7 @@ async function bucketCheck(name: string, bucket: KV, servers: number): Promise<C
   }
 }
 
-/** A store that was lost while what was published from it is still there. */
+/** A store in doubt, or one that was lost while what followed from it still holds. */
 function policyCheck({ policy, publisher }: CheckOptions): Check {
   if (policy.doubt !== undefined) {
     return not(
@@ -117,16 +118,17 @@ function policyCheck({ policy, publisher }: CheckOptions): Check {
       'restore the newest backup of the policy bucket; or keep what is left (`weft get all -A -o yaml`), delete the bucket and apply all resources',
     );
   }
-  const count = policy.resources.plain().size;
-  const told = publisher.services('snapshot').filter((service) => publisher.tells(service));
-  if (count === 0 && told.length > 0) {
+  if (policy.lost !== undefined) {
+    const told = publisher.services('snapshot').filter((service) => publisher.tells(service));
+    const published = told.length === 0 ? '' : `; of it the snapshots of ${named(told)} are still published`;
     return not(
       'policy',
       'failed',
-      `there are no resources, but snapshots of ${named(told)} are published: the policy bucket was lost, and they still hold`,
-      'restore the bucket, or apply the resources again',
+      `the store was lost and made anew, and holds no resources; agents go on with change set ${policy.lost[1]} of the one before${published}`,
+      'restore the policy bucket from a backup; or apply all resources again, in one `weft apply`: what is not among them is taken back then',
     );
   }
+  const count = policy.resources.plain().size;
   return ok('policy', `${count} ${count === 1 ? 'resource' : 'resources'}`);
 }
 
@@ -183,7 +185,20 @@ function connectedCheck(agents: readonly AgentRecord[]): Check {
 }
 
 function currentCheck(agents: readonly AgentRecord[], views: Views): Check {
-  const behind = agents.filter((record) => views.behind(record).length > 0).map(({ agent }) => agent);
+  const { holdings } = views;
+  const astray = agents.flatMap((record) => {
+    const names = holdings.astray(record);
+    return names.length === 0 ? [] : [`${record.agent} (${named(names)})`];
+  });
+  if (astray.length > 0) {
+    return not(
+      'agents current',
+      'failed',
+      `hold snapshots that are not published, or newer ones: ${named(astray)}; what they do differs from what \`weft explain\` says`,
+      'see the line policy first; if that is ok and this stays, the config bucket was set back: delete it (nats kv del weft-<mesh>-config), it is made anew and counts as newer',
+    );
+  }
+  const behind = agents.filter((record) => holdings.behind(record).length > 0).map(({ agent }) => agent);
   if (behind.length === 0) return ok('agents current', 'all have applied what is published');
   return not(
     'agents current',
@@ -227,17 +242,16 @@ function identityCheck(agents: readonly AgentRecord[], wallMs: number): Check {
 
 function workloadCheck(agents: readonly AgentRecord[]): Check {
   const all = agents.flatMap(({ agent, workloads }) => workloads.map((workload) => ({ agent, ...workload })));
-  const ill = all.filter(({ state }) => state === 'unhealthy');
-  if (ill.length === 0) return ok('workloads', `${all.length}, none unhealthy`);
-  const texts = ill.map(({ agent, service, reason }) => `${service} on ${agent} (${reason})`);
-  const served = new Set(all.filter(({ state }) => state === 'ready').map(({ service }) => service));
+  const are = (state: WorkloadState) => all.filter((one) => one.state === state);
+  const ill = are('unhealthy');
+  const starting = are('starting');
+  if (ill.length + starting.length === 0) return ok('workloads', `${all.length}, none unhealthy`);
+  const said = [...ill, ...starting].map(({ agent, service, state, reason }) => {
+    return `${service} on ${agent} is ${state} (${reason})`;
+  });
+  const served = new Set(are('ready').map(({ service }) => service));
   const down = ill.some(({ service }) => !served.has(service));
-  return not(
-    'workloads',
-    down ? 'failed' : 'warning',
-    `unhealthy: ${named(texts)}`,
-    'look at these applications',
-  );
+  return not('workloads', down ? 'failed' : 'warning', named(said), 'look at these applications');
 }
 
 function named(names: readonly string[]): string {

@@ -17,7 +17,7 @@ import { createCallGuard } from './api/call-guard.ts';
 import { createNatsApi } from './api/nats-api.ts';
 import { createNatsService } from './api/nats-service.ts';
 import { listenBeats } from './beat-queue.ts';
-import { isMissing, isTimeout, openBuckets } from './buckets.ts';
+import { isMissing, isTimeout, openBuckets, raiseReplicas } from './buckets.ts';
 import { followConnection } from './connect.ts';
 import { createDistributor } from './distributor.ts';
 import { createFleet } from './fleet.ts';
@@ -31,6 +31,7 @@ import { type ControllerMetrics, createControllerMetrics } from './metrics.ts';
 import { createPolicy } from './policy.ts';
 import { createPublisher } from './publisher.ts';
 import type { Resource } from './resources/resource.ts';
+import { checkRoot } from './root-check.ts';
 import { createSeal } from './seal.ts';
 import { createSerial } from './serial.ts';
 import { createStore } from './store.ts';
@@ -119,6 +120,7 @@ export async function startController(options: ControllerOptions): Promise<Contr
     },
   });
   const seal = createSeal({ mesh, signingKey: rootSigningKey, rootKey });
+  await checkRoot({ buckets, seal, mesh, publicKey: root.publicKey });
   const store = createStore<Resource>({ ...buckets, seal, payloadBytesMax, wallMs, tampered });
   const policy = createPolicy({
     store,
@@ -139,6 +141,7 @@ export async function startController(options: ControllerOptions): Promise<Contr
       metrics.published(kind);
       log.debug({ kind, service, revision }, 'published');
     },
+    tampered: (key) => tampered('config', key),
     cut: (service, missing) =>
       log.error({ service, missing }, 'the endpoint list is longer than max_payload: endpoints are left out'),
     tooLong: (service, bytes) =>
@@ -155,7 +158,9 @@ export async function startController(options: ControllerOptions): Promise<Contr
     failed,
   });
   const keeper = createKeeper(buckets.state, seal, payloadBytesMax, (key) => tampered('state', key));
-  const views = createViews({ fleet, policy, publisher, wallMs });
+  // Before anybody is heard: since when they are what they are is not since this process has begun to listen.
+  fleet.restore(await keeper.load());
+  const views = createViews({ fleet, policy, publisher, agentLeaseMs: timing.agentLeaseMs, wallMs });
   const guard = createCallGuard({ rootKey, mesh, wallMs });
   const refreshing = createSerial();
   const inTurn = createSerial();
@@ -211,12 +216,15 @@ export async function startController(options: ControllerOptions): Promise<Contr
     try {
       await openBuckets(connection, mesh);
       guard.remember(await store.takeOver());
-      fleet.restore(await keeper.load());
+      const kept = await keeper.load();
+      fleet.restore(kept);
       await policy.load();
       await publisher.load();
       store.witness(publisher.policy);
-      // Should the state bucket have been lost: who has endpoints published was there lately.
-      const served = publisher.services('endpoints').filter((name) => !fleet.services.has(name));
+      // What is kept may lack the last moments, and if the state bucket was lost everything: who has a list was there lately.
+      const served = publisher.services('endpoints').filter((name) => {
+        return !fleet.services.has(name) && (kept.services.length === 0 || publisher.listed(name).size > 0);
+      });
       fleet.restore({ agents: [], services: served.map((name) => [name, wallMs()]) });
     } catch (error) {
       if (mine === term) failed(error);
@@ -225,6 +233,7 @@ export async function startController(options: ControllerOptions): Promise<Contr
     if (mine !== term) return;
     acting = true;
     toKeep = true;
+    raisedMs = Number.NEGATIVE_INFINITY;
     distributor.begin();
     natsApi.lead(true);
     tellTampering();
@@ -275,6 +284,7 @@ export async function startController(options: ControllerOptions): Promise<Contr
     known: (agent) => fleet.agents.has(agent),
     hear(checked) {
       store.witness(checked.beat.policy ?? NO_REVISION);
+      distributor.held(checked.beat.applied ?? {});
       return fleet.hear(checked);
     },
     counted(result, agent) {
@@ -297,6 +307,14 @@ export async function startController(options: ControllerOptions): Promise<Contr
     await keeper.save(fleet.keep()).catch(failed);
     keeping = false;
   }, timing.keepMs);
+  let raisedMs = Number.NEGATIVE_INFINITY;
+  const raise = async (): Promise<void> => {
+    if (now() - raisedMs < timing.replicasMs) return;
+    raisedMs = now();
+    // Whatever keeps it from them, `check` tells of the replicas that are missing.
+    const streams = await raiseReplicas(connection, mesh).catch(() => []);
+    if (streams.length > 0) log.info({ streams }, 'buckets have more replicas from now on');
+  };
   let auditing = false;
   const auditor = setInterval(async () => {
     if (auditing || !leading()) return;
@@ -305,6 +323,7 @@ export async function startController(options: ControllerOptions): Promise<Contr
       // The lease says soon enough if nobody answers any more.
       if (!isTimeout(error)) failed(error);
     });
+    await raise();
     auditing = false;
     tellTampering();
   }, timing.auditMs);

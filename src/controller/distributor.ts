@@ -3,12 +3,14 @@
  * for a moment; snapshots and endpoint lists do not wait for each other.
  *
  * Invariants: G1 until heartbeats have been listened to for a whole lease, no endpoint list loses an agent and nothing is
- * concluded from a service being unknown, because whoever has just begun to listen knows nobody yet; G2 a store that was
- * lost takes back no route that is published, and from one that is in doubt nothing follows.
+ * concluded from a service being unknown, because whoever has just begun to listen knows nobody yet; G2 from a store that was
+ * lost or is in doubt no snapshot follows: what agents have holds; G3 of every service that agents serve, or that resources
+ * name, there is a snapshot, also if it says nothing: so an agent can tell one that was hidden from it.
  */
-import type { Revision } from '../protocol/revision.ts';
+import { compareRevisions, NO_REVISION, type Revision } from '../protocol/revision.ts';
 import { publicationKey } from '../protocol/subjects.ts';
 import type { Fleet } from './fleet.ts';
+import { CONTROLLER_LIMITS } from './limits.ts';
 import type { Policy } from './policy.ts';
 import type { Publisher } from './publisher.ts';
 import { createSerial, inParallel } from './serial.ts';
@@ -60,7 +62,7 @@ export function createDistributor(options: DistributorOptions) {
     snapshotsInTurn(async () => {
       const published: { service: string; revision: Revision }[] = [];
       await inParallel(services, WIDTH, async (service) => {
-        if (!leading() || policy.doubt !== undefined) return;
+        if (!leading() || policy.doubt !== undefined || policy.lost !== undefined) return;
         await publisher.snapshot(service, (revision) => policy.compile(service, revision));
         const revision = publisher.revisionOf(service);
         if (revision !== undefined) published.push({ service, revision });
@@ -68,14 +70,10 @@ export function createDistributor(options: DistributorOptions) {
       return published;
     });
 
-  /** What holds for the whole mesh holds for a service that no resource names, too; what is published is not taken back (G2). */
   const isNew = (service: string) => publisher.revisionOf(service) === undefined;
 
-  /** Not what followed from resources of a store that was lost. */
-  const isOurs = (service: string) => !policy.blank || !publisher.tells(service);
-
   const everySnapshot = () => {
-    const services = new Set(publisher.services('snapshot').filter(isOurs));
+    const services = new Set(publisher.services('snapshot'));
     for (const [, { resource }] of policy.resources.all()) {
       for (const service of policy.graph.servicesTouchedBy(undefined, resource)) services.add(service);
     }
@@ -114,6 +112,16 @@ export function createDistributor(options: DistributorOptions) {
       if (!on) return;
       for (const service of services) changedKnown.add(service);
       gather();
+    },
+    /** An agent has these snapshots: what is not published any more is taken back. */
+    held(applied: Readonly<Record<string, Revision>>): void {
+      if (!complete) return;
+      for (const [name, revision] of Object.entries(applied)) {
+        if (compareRevisions(revision, NO_REVISION) === 0 || !isNew(name)) continue;
+        if (publisher.services('snapshot').length >= CONTROLLER_LIMITS.servicesMax) return;
+        changedSnapshots.add(name);
+        gather();
+      }
     },
     /** Publishes the snapshots of services, where they have changed. @returns all of them that are published */
     snapshots: publishSnapshots,
@@ -154,8 +162,7 @@ export function createDistributor(options: DistributorOptions) {
           if (!on || !complete || !leading()) return [];
           const odd = await publisher.audit();
           for (const service of odd.endpoints) changedEndpoints.add(service);
-          // What no resource stands behind could only be taken back (G2).
-          for (const service of odd.snapshot) if (isOurs(service)) changedSnapshots.add(service);
+          for (const service of odd.snapshot) changedSnapshots.add(service);
           gather();
           return (['endpoints', 'snapshot'] as const).flatMap((kind) =>
             odd[kind].map((service) => publicationKey(kind, service)),

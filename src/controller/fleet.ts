@@ -27,6 +27,8 @@ export interface AgentRecord {
   timeMs: number;
   skewMs: number;
   release: string;
+  /** Services that its identity speaks for; those that it serves among them. */
+  speaksFor: ReadonlySet<string>;
   /** Empty until a heartbeat has come in this process's life. */
   document: string;
   expiresAtMs: number;
@@ -165,6 +167,7 @@ export function createFleet({ timing, wallMs, changed, known, toKeep }: FleetOpt
       record.release = beat.release;
       record.document = beat.document;
       record.expiresAtMs = identity.expiresAtMs;
+      record.speaksFor = identity.workloads;
       record.workloads = beat.workloads;
       record.heardMs = clockMs;
       if (beat.applied !== undefined) record.applied = beat.applied;
@@ -242,7 +245,9 @@ export function createFleet({ timing, wallMs, changed, known, toKeep }: FleetOpt
     /** Takes up what was kept, where nothing newer is known. */
     restore(kept: KeptFleet): void {
       for (const one of kept.agents) {
-        if (agents.has(one.agent) || agents.size >= CONTROLLER_LIMITS.agentsMax) continue;
+        const known = agents.get(one.agent);
+        if (known?.state === one.state) known.sinceMs = Math.min(known.sinceMs, one.sinceMs);
+        if (known !== undefined || agents.size >= CONTROLLER_LIMITS.agentsMax) continue;
         // One that was connected has its lease to say that it still is.
         agents.set(one.agent, { ...UNHEARD, ...one, heardMs: clockMs });
       }
@@ -260,6 +265,7 @@ const UNHEARD: Omit<AgentRecord, 'agent' | 'state' | 'sinceMs'> = Object.freeze(
   timeMs: Number.NEGATIVE_INFINITY,
   skewMs: 0,
   release: '',
+  speaksFor: new Set<string>(),
   document: '',
   expiresAtMs: 0,
   workloads: [],

@@ -7,7 +7,7 @@ import { putOver } from './buckets.ts';
 import { type ChainRecord, type Head, isHead } from './chain.ts';
 import type { Seal } from './seal.ts';
 
-const KEY = 'journal';
+export const JOURNAL_KEY = 'journal';
 
 /** A call that has been carried out, and until when (wall clock) it could be sent again. */
 export type SpentCall = readonly [nonce: string, untilMs: number];
@@ -25,13 +25,15 @@ export interface JournalPage<Resource> {
 export interface JournalOptions {
   readonly state: KV;
   readonly seal: Seal;
+  /** Wall clock, ms. */
+  readonly wallMs: () => number;
   /** What was found is not what was written last, and no later turn of a leader's. */
   readonly tampered: (key: string) => void;
 }
 
 export type Journal<Resource> = ReturnType<typeof createJournal<Resource>>;
 
-export function createJournal<Resource>({ state, seal, tampered }: JournalOptions) {
+export function createJournal<Resource>({ state, seal, wallMs, tampered }: JournalOptions) {
   /** The last turn that is known of, by anybody. */
   let turn = 0;
   /** Of the entry that the next write replaces. */
@@ -46,12 +48,12 @@ export function createJournal<Resource>({ state, seal, tampered }: JournalOption
 
     /** The page as it stands; undefined if there is none, or only an old one that somebody has put back. */
     async read(): Promise<JournalPage<Resource> | undefined> {
-      const entry = await state.get(KEY);
+      const entry = await state.get(JOURNAL_KEY);
       const page = pageOf(entry);
       revision = entry?.revision ?? 0;
       if (page === undefined || page.turn < turn) {
         // Nobody ever deletes it; but its bucket may have been lost.
-        if (entry !== null) tampered(KEY);
+        if (entry !== null) tampered(JOURNAL_KEY);
         return undefined;
       }
       turn = page.turn;
@@ -63,17 +65,20 @@ export function createJournal<Resource>({ state, seal, tampered }: JournalOption
      * @throws an error of the client; a conflict if another controller has taken a turn since
      */
     async write(page: Omit<JournalPage<Resource>, 'turn'>): Promise<void> {
-      const text = seal.close('weft-journal', KEY, { turn: turn + 1, ...page });
-      revision = await putOver(state, KEY, text, revision, (entry, conflict) => {
+      // Not the next number only: after an old page that somebody has put back, it would be one that was had before.
+      const next = Math.max(turn + 1, wallMs());
+      const text = seal.close('weft-journal', JOURNAL_KEY, { turn: next, ...page });
+      revision = await putOver(state, JOURNAL_KEY, text, revision, (entry, conflict) => {
         if ((pageOf(entry)?.turn ?? 0) > turn) throw conflict;
-        tampered(KEY);
+        tampered(JOURNAL_KEY);
+        return undefined;
       });
-      turn += 1;
+      turn = next;
     },
 
     /** Whether it stands as it was written last. @throws Error if another controller has taken a turn since */
     async stands(): Promise<boolean> {
-      const entry = await state.get(KEY);
+      const entry = await state.get(JOURNAL_KEY);
       if (entry?.revision === revision) return true;
       if ((pageOf(entry)?.turn ?? 0) > turn) throw new Error('another controller has written the journal');
       return false;

@@ -36,6 +36,7 @@ export function createKeeper(
       revision = await putOver(bucket, KEY, text, revision, (entry) => {
         // Another leader has written, or a stranger: who leads is said by the lease and the journal, not here.
         if (entry !== null && seal.open('weft-journal', entry) === undefined) tampered(KEY);
+        return undefined;
       });
     },
   });

@@ -8,6 +8,8 @@ export const CONTROLLER_LIMITS = Object.freeze({
   formerSessionsMax: 8,
   /** Keys of the policy bucket that are looked at; who can write there may have written any number. */
   keysMax: 50_000,
+  /** Those of them that a leader takes away before it goes on with something else. */
+  strangeKeysAtOnce: 500,
   /** How long `check` tells of entries that somebody else had written. */
   tamperedToldMs: HOUR_MS,
   /** What `check` and logs name of such things. */
@@ -15,6 +17,8 @@ export const CONTROLLER_LIMITS = Object.freeze({
   /** Writes of somebody else that one write of ours is tried against. */
   writeTriesMax: 8,
   agentsMax: 10_000,
+  /** Agents that an answer names where it counts many. */
+  agentsNamedMax: 20,
   /**
    * Heartbeats that wait to be checked (some 0.3 ms each): of one agent; of one, and of how many, that nobody has heard of yet;
    * bytes of all of them, and of one that is taken even then because nothing else of its agent waits.
@@ -29,6 +33,8 @@ export const CONTROLLER_LIMITS = Object.freeze({
   servicesMax: 20_000,
   /** A service of which nobody has heard for this long is no longer known; its routes lose it as a backend. */
   serviceForgottenMs: 24 * HOUR_MS,
+  /** How long the endpoints of an agent that fell silent are still told of, and `apply --wait` waits for it. */
+  lostToldMs: 10 * 60_000,
   /** An agent that is gone for this long is no longer listed. */
   agentForgottenMs: 24 * HOUR_MS,
   /** Calls that are remembered, so that none is carried out twice; more than that within their time are refused. */
@@ -65,6 +71,8 @@ export interface Timing {
   readonly keepMs: number;
   /** How often the leader looks whether somebody else has written into the buckets. */
   readonly auditMs: number;
+  /** How often the leader looks whether its buckets can have replicas that they lack, the first time when it has begun. */
+  readonly replicasMs: number;
 }
 
 export const TIMING: Timing = Object.freeze({
@@ -76,4 +84,5 @@ export const TIMING: Timing = Object.freeze({
   gatherMs: 20,
   keepMs: 1_000,
   auditMs: 2_000,
+  replicasMs: 60_000,
 });

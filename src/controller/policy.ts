@@ -78,9 +78,13 @@ export function createPolicy(options: PolicyOptions) {
     },
     compile,
     mesh,
-    /** Nothing was ever written to the store: that there are no resources says nothing. */
+    /** Nothing was ever applied to this store. */
     get blank() {
-      return store.blank;
+      return store.at[1] === 0;
+    },
+    /** The last change set of the store before this one, which was lost: see `Store.lost`. */
+    get lost() {
+      return store.lost;
     },
     /** Why nothing may follow from the resources; undefined if all is well. */
     get doubt() {

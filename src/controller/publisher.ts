@@ -2,8 +2,8 @@
  * What the mesh's agents read: signed snapshots and endpoint lists in the config bucket.
  *
  * Invariants: W1 nothing is written that says the same as what is there; W2 the revision of a service's publication
- * grows with each write, also when the bucket was lost and made anew; W3 every write names the entry it replaces; W4 what
- * somebody else has written is found by counting: of an untouched bucket the last sequence, and the number of entries, follow
+ * grows with each write, also when the bucket was lost and made anew; W3 every write names the entry it replaces, and is put
+ * in place of another one only if that is no newer one of a controller; W4 what somebody else has written is found by counting: of an untouched bucket the last sequence, and the number of entries, follow
  * from our own writes.
  */
 import { createHash, type KeyObject } from 'node:crypto';
@@ -11,9 +11,9 @@ import type { KV } from '@nats-io/kv';
 import type { Endpoint, EndpointList } from '../protocol/endpoint-list.ts';
 import { compareRevisions, isRevision, NO_REVISION, type Revision } from '../protocol/revision.ts';
 import { openDocument, publicationType, signDocument } from '../protocol/signed-document.ts';
-import { type Snapshot, saysDefaults, saysNothing } from '../protocol/snapshot.ts';
+import { type Snapshot, saysDefaults } from '../protocol/snapshot.ts';
 import { type PublicationKind, publicationKey } from '../protocol/subjects.ts';
-import { markOf, readAll } from './buckets.ts';
+import { markOf, putOver, readAll } from './buckets.ts';
 import { CONTROLLER_LIMITS } from './limits.ts';
 
 /** What is known of one key of the bucket. */
@@ -40,6 +40,8 @@ export interface PublisherOptions {
   readonly published: (kind: PublicationKind, service: string, revision: Revision) => void;
   /** An endpoint list was too long for one message, and lacks these many. */
   readonly cut: (service: string, endpoints: number) => void;
+  /** Under this key stood what no controller had written last. */
+  readonly tampered: (key: string) => void;
   /** A snapshot is too long for one message: the one before stays. */
   readonly tooLong: (service: string, bytes: number) => void;
 }
@@ -77,7 +79,12 @@ export function createPublisher(options: PublisherOptions) {
     made: Omit<Published, 'entry'>,
   ) => {
     const key = publicationKey(kind, service);
-    const entry = await bucket.put(key, document, { previousSeq: at(kind, service).entry });
+    const entry = await putOver(bucket, key, document, at(kind, service).entry, (found, conflict) => {
+      const theirs = found?.operation === 'PUT' && readPublished(rootKey, kind, mesh, key, found.value);
+      if (theirs && compareRevisions(theirs.published.revision, made.revision) >= 0) throw conflict;
+      options.tampered(key);
+      return undefined;
+    });
     table.set(key, { ...made, entry });
     sequence = Math.max(sequence, entry);
     expected += 1;
@@ -129,12 +136,13 @@ export function createPublisher(options: PublisherOptions) {
         for (const service of new Set([...services[kind], ...names[kind]])) {
           const key = publicationKey(kind, service);
           const known = at(kind, service);
-          const { entry } = found.get(key) ?? NOTHING;
+          const { entry, revision } = found.get(key) ?? NOTHING;
           if (same && entry === known.entry) continue;
           odd[kind].push(service);
           services[kind].add(service);
+          const newest = compareRevisions(revision, known.revision) > 0 ? revision : known.revision;
           // No digest: whatever follows for it is news.
-          found.set(key, { ...known, entry, digest: '' });
+          found.set(key, { ...known, entry, revision: newest, digest: '' });
         }
       }
       if (same) for (const [key, one] of table) if (found.get(key)?.entry === one.entry) found.set(key, one);
@@ -162,8 +170,6 @@ export function createPublisher(options: PublisherOptions) {
       const revision = nextRevision(before.revision);
       const snapshot = make(revision);
       const telling = !saysDefaults(snapshot);
-      // No document and one that says nothing mean the same.
-      if (before.entry === 0 && saysNothing(snapshot)) return undefined;
       const digest = digestOf(snapshot);
       if (digest === before.digest) return undefined;
       const document = signDocument(signingKey, 'weft-snapshot', snapshot);
@@ -253,9 +259,13 @@ function readPublished(
   }
 }
 
-/** Of what a publication says, whenever it was made. */
+/**
+ * Of what a publication says, whenever it was made; but what follows from no change set at all is something else than what
+ * follows from one: agents let it take nothing back.
+ */
 function digestOf(document: object): string {
+  const policy = (document as Partial<Snapshot>).policy?.[1] === 0 ? 0 : 1;
   return createHash('sha256')
-    .update(JSON.stringify({ ...document, revision: 0, policy: 0 }))
+    .update(JSON.stringify({ ...document, revision: 0, policy }))
     .digest('base64');
 }

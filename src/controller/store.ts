@@ -9,7 +9,7 @@
  */
 import type { KV } from '@nats-io/kv';
 import { compareRevisions, NO_REVISION, type Revision } from '../protocol/revision.ts';
-import { isConflict, markOf } from './buckets.ts';
+import { isConflict, markOf, putOver } from './buckets.ts';
 import {
   type ChainRecord,
   digestOf,
@@ -65,7 +65,12 @@ export function createStore<Resource>({
   wallMs,
   tampered,
 }: StoreOptions) {
-  const journal = createJournal<Resource>({ state, seal, tampered: (key) => tampered('state', key) });
+  const journal = createJournal<Resource>({
+    state,
+    seal,
+    wallMs,
+    tampered: (key) => tampered('state', key),
+  });
   /** What is known, kept over terms of leading: nobody who writes the buckets can change it. */
   let head: Head | undefined;
   let links = new Map<string, Link<Resource>>();
@@ -77,42 +82,54 @@ export function createStore<Resource>({
   let ours = false;
   /** Of the last entry of each key. */
   let entries = new Map<string, number>();
-  /** Where the bucket stands if nobody but us has written since. */
+  /** Where the bucket stands if nobody but us has written since it was read: each write of ours counts as one. */
   let epoch = 0;
   let sequence = 0;
   let messages = 0;
+  /** Its last sequence, as far as it is known. */
+  let last = 0;
+  /** Whether something is left to be taken away. */
+  let littered = false;
 
-  const rolledBack = () => compareRevisions(witnessed, head?.at ?? NO_REVISION) > 0;
+  const witness = (at: Revision) => {
+    if (compareRevisions(at, witnessed) > 0) witnessed = at;
+  };
+  const rolledBack = () => head !== undefined && compareRevisions(witnessed, head.at) > 0;
 
   const survey = async (): Promise<Survey<Resource>> => {
     const memory = head === undefined || !sound || rolledBack() ? undefined : { head, links };
     const found = await surveyStore<Resource>({ policy, seal, journal, memory });
     ({ links, sound, entries } = found);
     ({ epoch, sequence, messages } = found.mark);
-    // Nothing was ever kept here, or all of it was lost: the new chain is newer than any before.
-    head = found.head ?? { at: [Math.max(wallMs(), witnessed[0] + 1), 0], state: digestOf(links) };
+    last = sequence;
+    witness(found.lost);
+    head = found.head;
     return found;
   };
+  /** If nothing was ever kept here, or all of it was lost, a chain begins that is newer than any before. */
+  const newHead = (): Head => ({ at: [Math.max(wallMs(), witnessed[0] + 1), 0], state: digestOf(links) });
 
   /** Makes a record the last entry of its key (T1). */
   const put = async (key: string, record: ChainRecord<Resource>): Promise<void> => {
-    for (let tries = 1; ; tries++) {
-      const text = seal.close('weft-record', key, { ...record, place: sequence + 1 });
-      try {
-        entries.set(key, await policy.put(key, text, { previousSeq: entries.get(key) ?? 0 }));
-        sequence += 1;
-        return;
-      } catch (error) {
-        if (!isConflict(error) || tries >= CONTROLLER_LIMITS.writeTriesMax) throw error;
-        const entry = await policy.get(key);
-        entries.set(key, entry?.revision ?? 0);
-        const theirs = readLink<Resource>(key, seal.open('weft-record', entry));
-        const newer = theirs === undefined ? -1 : compareRevisions(theirs.record.at, record.at);
-        if (newer > 0) throw error;
-        if (newer === 0) return;
-        tampered('policy', key);
-      }
-    }
+    // If somebody else writes meanwhile it comes to lie elsewhere: then whoever reads it looks into its history too.
+    const text = seal.close('weft-record', key, { ...record, place: last + 1 });
+    const entry = await putOver(policy, key, text, entries.get(key) ?? 0, (found, conflict) => {
+      const theirs = readLink<Resource>(key, seal.open('weft-record', found));
+      const newer = theirs === undefined ? -1 : compareRevisions(theirs.record.at, record.at);
+      if (newer > 0) throw conflict;
+      // The leader before has written it after all.
+      if (newer === 0) return 'keep';
+      tampered('policy', key);
+      return undefined;
+    });
+    entries.set(key, entry);
+    wrote(entry);
+  };
+  const wrote = (entry: number) => {
+    sequence += 1;
+    // Unless its history was full: then it is looked at once more than needed.
+    messages += 1;
+    last = Math.max(last, entry);
   };
   const writeAll = async (keys: Iterable<string>): Promise<void> => {
     for (const key of keys) {
@@ -126,29 +143,38 @@ export function createStore<Resource>({
     for (const key of [...odd, ...strange]) tampered('policy', key);
     if (!sound) return;
     await writeAll(odd);
-    for (const key of strange) {
+    littered = strange.length > CONTROLLER_LIMITS.strangeKeysAtOnce;
+    for (const key of strange.slice(0, CONTROLLER_LIMITS.strangeKeysAtOnce)) {
       try {
         await policy.delete(key, { previousSeq: entries.get(key) ?? 0 });
-        sequence += 1;
+        wrote(last + 1);
       } catch (error) {
         // It was written again: the next look finds it.
         if (!isConflict(error)) throw error;
       }
     }
   };
-  const writeJournal = (writes: readonly (readonly [string, ChainRecord<Resource>])[]) =>
-    journal.write({ head: head!, writes, calls });
+  const writeJournal = async (writes: readonly (readonly [string, ChainRecord<Resource>])[]) => {
+    const written = head ?? newHead();
+    await journal.write({ head: written, writes, calls });
+    // Not before: another controller may have begun one.
+    head = written;
+  };
 
   return Object.freeze({
     /**
      * Makes the store this controller's to write: completes what the leader before has begun, and puts right what somebody
      * else has written.
-     * @returns the calls that were carried out lately.
+     * @returns the calls that were carried out lately; undefined if that is not known.
      * @throws an error of the client, or a conflict if another one does so too: then this one does not lead
      */
-    async takeOver(): Promise<readonly SpentCall[]> {
+    async takeOver(): Promise<readonly SpentCall[] | undefined> {
+      const before = this.at;
       const found = await survey();
-      calls = found.calls;
+      // Those of a new store, of the journal, or if nobody has carried out anything since, of memory.
+      const isOurs = compareRevisions(before, this.at) === 0;
+      const known = head === undefined ? [] : (found.calls ?? (isOurs ? calls : undefined));
+      calls = known ?? [];
       const pending = [...found.pending].map((key) => [key, links.get(key)!.record] as const);
       // First of all: from now on the leader before can begin nothing (T3).
       await writeJournal(pending);
@@ -158,7 +184,7 @@ export function createStore<Resource>({
         await writeJournal([]);
       }
       await repair(found);
-      return calls;
+      return known;
     },
 
     giveUp(): void {
@@ -166,9 +192,7 @@ export function createStore<Resource>({
     },
 
     /** Others are known to have seen what follows from this change set. */
-    witness(at: Revision): void {
-      if (compareRevisions(at, witnessed) > 0) witnessed = at;
-    },
+    witness,
 
     /** Why nothing may follow from what is stored (T5); undefined if all is well. */
     get doubt(): string | undefined {
@@ -183,9 +207,9 @@ export function createStore<Resource>({
       return head?.at ?? NO_REVISION;
     },
 
-    /** True if nothing was ever applied: the store is new, or it was lost and made anew. */
-    get blank(): boolean {
-      return this.at[1] === 0;
+    /** While nothing was applied yet: the last change set of the store before this one, which was lost; if others know of any. */
+    get lost(): Revision | undefined {
+      return this.at[1] === 0 && witnessed[1] > 0 && !rolledBack() ? witnessed : undefined;
     },
 
     /**
@@ -263,11 +287,8 @@ export function createStore<Resource>({
       const { turn } = journal;
       const stands = await journal.stands();
       const mark = await markOf(policy);
-      const untouched = mark.epoch === epoch && mark.sequence === sequence && mark.messages >= messages;
-      if (stands && untouched) {
-        messages = mark.messages;
-        return true;
-      }
+      const untouched = mark.epoch === epoch && mark.sequence === sequence && mark.messages === messages;
+      if (stands && untouched && !littered) return true;
       const before = head?.at ?? NO_REVISION;
       const doubted = this.doubt;
       const found = await survey();

@@ -5,7 +5,7 @@
  * its key, or in memory; V2 what was found is sound only if together it is what the newest head says.
  */
 import type { KV } from '@nats-io/kv';
-import { compareRevisions, type Revision } from '../protocol/revision.ts';
+import { compareRevisions, NO_REVISION, type Revision } from '../protocol/revision.ts';
 import { type BucketMark, markOf, readAll } from './buckets.ts';
 import { digestOf, type Head, type Link, newestHead, printOf, readLink } from './chain.ts';
 import type { JournalPage, SpentCall } from './journal.ts';
@@ -16,6 +16,8 @@ export interface Survey<Resource> {
   readonly mark: BucketMark;
   /** Where the chain stands; undefined if there is none. */
   readonly head: Head | undefined;
+  /** The last change set of a store of which nothing is left; else NO_REVISION. */
+  readonly lost: Revision;
   /** By key; of deleted ones too. */
   readonly links: Map<string, Link<Resource>>;
   /** Whether they are all that there should be (V2). */
@@ -28,8 +30,8 @@ export interface Survey<Resource> {
   readonly pending: ReadonlySet<string>;
   /** Keys with something that is no record of the chain. */
   readonly strange: readonly string[];
-  /** Those that the journal says were carried out lately. */
-  readonly calls: readonly SpentCall[];
+  /** Those that were carried out lately; undefined if the journal of the last change set is not there to say so. */
+  readonly calls: readonly SpentCall[] | undefined;
 }
 
 export interface SurveyOptions<Resource> {
@@ -59,14 +61,16 @@ export async function surveyStore<Resource>(options: SurveyOptions<Resource>): P
   const offered: [key: string, link: Link<Resource>][] = [...(memory?.links ?? [])];
   for (const [key, { link }] of lasts) if (link !== undefined) offered.push([key, link]);
   offered.push(...(await historiesOf<Resource>(policy, seal, suspects(lasts))));
-  const { head, links, sound, pending } = judge(offered, page, memory?.head);
+  const { head, lost, links, sound, pending } = judge(offered, page, memory?.head);
   const stale: string[] = [];
   for (const [key, { record }] of links)
     if (!holds(lasts.get(key), record.at, record.resource !== null)) stale.push(key);
   const strange: string[] = [];
   for (const [key, { written }] of lasts) if (written && !links.has(key)) strange.push(key);
   const entries = new Map([...lasts].map(([key, { revision }]) => [key, revision]));
-  return { mark, head, links, sound, entries, stale, pending, strange, calls: page?.calls ?? [] };
+  const isLast = page !== undefined && head !== undefined && compareRevisions(page.head.at, head.at) === 0;
+  const calls = isLast ? page.calls : undefined;
+  return { mark, head, lost, links, sound, entries, stale, pending, strange, calls };
 }
 
 /** V1, V2 for all records that were found. */
@@ -78,8 +82,8 @@ function judge<Resource>(
   const writes = page?.writes ?? [];
   const newest = newestHead([page?.head, known, ...offered.map(([, { record }]) => record)]);
   // A store without a single record was lost, whatever a journal says: it begins anew.
-  const lost = offered.length === 0 && writes.length === 0 && known === undefined && newest?.at[1] !== 0;
-  const head = lost ? undefined : newest;
+  const isLost = offered.length === 0 && writes.length === 0 && known === undefined && newest?.at[1] !== 0;
+  const head = isLost ? undefined : newest;
   const links = new Map<string, Link<Resource>>();
   const pending = new Set<string>();
   const offer = (key: string, link: Link<Resource>) => {
@@ -95,7 +99,8 @@ function judge<Resource>(
       pending.add(key);
     }
   }
-  return { head, links, pending, sound: head === undefined || digestOf(links) === head.state };
+  const lost = (isLost && newest?.at) || NO_REVISION;
+  return { head, lost, links, pending, sound: head === undefined || digestOf(links) === head.state };
 }
 
 /** All records of these keys that controllers have written, oldest first. */

@@ -2,6 +2,7 @@
 import type { Change, ChangeResult, Page, PageRequest, ResourceName } from '../protocol/api.ts';
 import type { ApiFault } from '../protocol/api-call.ts';
 import { fieldName } from '../protocol/config-fault.ts';
+import type { Revision } from '../protocol/revision.ts';
 import { NONCE_MS } from './api/call-guard.ts';
 import type { Caller, Handlers } from './api/handlers.ts';
 import { type ChangeSet, faultCount, planApply, planDelete } from './change-set.ts';
@@ -57,7 +58,9 @@ export function createVerbs(options: VerbOptions): Handlers {
     return inTurn(async (): Promise<ChangeResult> => {
       if (!leading()) throw notLeading();
       const set = await plan();
+      const { lost, blank } = policy;
       const warnings = checked(set, policy, fleet.services);
+      if (lost !== undefined && set.changes.length > 0) warnings.push(lossWarning(lost));
       const touched = policy.try(set.changes);
       if (dryRun || set.changes.length === 0) {
         return { changes: changesOf(set, policy), warnings, snapshots: [] };
@@ -68,6 +71,8 @@ export function createVerbs(options: VerbOptions): Handlers {
       const { revision } = await policy.commit(set.changes, by).catch((error: unknown) => {
         throw error instanceof ControllerError ? error : unknownOutcome(error, options.failed);
       });
+      // From now on everything holds, also what this change says nothing of.
+      if (blank) distributor.reloaded();
       // What is written holds: if publishing fails now, the next leader does it.
       const snapshots = await distributor.snapshots([...touched]).catch((error: unknown) => {
         options.failed(error);
@@ -143,13 +148,26 @@ export function createVerbs(options: VerbOptions): Handlers {
     },
 
     programmed: async ({ snapshots }) => ({
-      items: snapshots.map(({ service, revision }) => ({ service, ...views.applied(service, revision) })),
+      items: snapshots.map(({ service, revision }) => {
+        const { waiting, lost, ...counts } = views.holdings.progress([[service, revision]]);
+        return {
+          service,
+          ...counts,
+          ...(waiting.length === 0 ? {} : { waiting }),
+          ...(lost.length === 0 ? {} : { lost }),
+        };
+      }),
     }),
 
-    snapshot: async ({ service }) => ({
-      snapshot: await publisher.document('snapshot', service),
-      endpoints: await publisher.document('endpoints', service),
-    }),
+    async snapshot({ service }) {
+      await refresh();
+      const differing = views.holdings.differing(service);
+      return {
+        snapshot: await publisher.document('snapshot', service),
+        endpoints: await publisher.document('endpoints', service),
+        ...(differing.length === 0 ? {} : { differing }),
+      };
+    },
 
     async check() {
       await refresh();
@@ -223,6 +241,13 @@ function keyOfName(name: ResourceName): string {
 
 function textOf({ kind, namespace, name }: ResourceName): string {
   return `${kind} ${namespace}/${name}`;
+}
+
+function lossWarning([, set]: Revision): string {
+  return (
+    `the policy store was lost and made anew; agents follow change set ${set} of the one before. With this change what that one ` +
+    'said and this one does not say is taken back: apply all resources at once'
+  );
 }
 
 function notLeading(): ControllerError {

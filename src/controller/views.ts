@@ -1,10 +1,12 @@
 /** What the controller tells of resources, agents, endpoints and services. It reads what others keep, and changes nothing. */
 import type { AgentView, ApiVerbs, EndpointView, ResourceDocument, ServiceView } from '../protocol/api.ts';
-import { compareRevisions, NO_REVISION, type Revision } from '../protocol/revision.ts';
+import type { WorkloadReport } from '../protocol/heartbeat.ts';
 import { aliasTarget } from './compile/alias.ts';
 import type { Applied } from './compile/condition.ts';
+import { parentsOf } from './compile/resource-graph.ts';
 import { type RouteStatus, resourceStatus, routeStatus } from './compile/status.ts';
 import type { AgentRecord, Fleet } from './fleet.ts';
+import { createHoldings, isLostLately, revisionHeld } from './holdings.ts';
 import { type Listed, listKey } from './paging.ts';
 import type { Policy } from './policy.ts';
 import type { Publisher } from './publisher.ts';
@@ -18,30 +20,27 @@ export interface ViewOptions {
   readonly fleet: Fleet;
   readonly policy: Policy;
   readonly publisher: Publisher;
+  readonly agentLeaseMs: number;
   readonly wallMs: () => number;
 }
 
+/** In the place of a service. */
+const WHOLE_MESH = '';
+
 export type Views = ReturnType<typeof createViews>;
 
-export function createViews({ fleet, policy, publisher, wallMs }: ViewOptions) {
+export function createViews({ fleet, policy, publisher, agentLeaseMs, wallMs }: ViewOptions) {
   /** What was said last: conditions that stay keep their time. */
   const said = new Map<string, object>();
 
-  const applied = (service: string, revision: Revision | undefined): Applied =>
-    revision === undefined ? { applied: 0, of: 0 } : appliedAll([[service, revision]]);
-
-  /** Of the agents that hold any of these, those whose held ones are all at their revision. */
-  const appliedAll = (wanted: readonly (readonly [name: string, revision: Revision])[]): Applied => {
-    let count = 0;
-    let of = 0;
-    for (const { state, applied: held } of fleet.agents.values()) {
-      const has = wanted.filter(([name]) => held[name] !== undefined);
-      if (state !== 'connected' || has.length === 0) continue;
-      of += 1;
-      if (has.every(([name, revision]) => compareRevisions(held[name]!, revision) >= 0)) count += 1;
-    }
-    return { applied: count, of };
-  };
+  const holdings = createHoldings({ fleet, publisher, wallMs });
+  const appliedOf = (names: readonly string[]): Applied =>
+    holdings.progress(
+      names.flatMap((name) => {
+        const revision = publisher.revisionOf(name);
+        return revision === undefined ? [] : [[name, revision] as const];
+      }),
+    );
 
   /** Where what a resource that is no route says is published: of a service also under each of its aliases. */
   const publishedAs = (resource: Resource): readonly string[] => {
@@ -52,51 +51,35 @@ export function createViews({ fleet, policy, publisher, wallMs }: ViewOptions) {
     return [serviceName(resource), ...aliasesOf(resource).map(({ name }) => name)];
   };
 
-  const appliedOfResource = (resource: Resource): Applied => {
-    return appliedAll(
-      publishedAs(resource).flatMap((name) => {
-        const revision = publisher.revisionOf(name);
-        return revision === undefined ? [] : [[name, revision] as const];
-      }),
-    );
-  };
-
   const statusOf = (resource: Resource, generation: number): object => {
     const key = resourceKey(resource);
     const previous = said.get(key);
-    const appliedOf = (service: string) => applied(service, publisher.revisionOf(service));
     const known = {
       index: policy.graph,
       knownServices: fleet.services,
       generation,
       nowMs: wallMs(),
-      appliedOf,
+      appliedOf: (service: string) => appliedOf([service]),
     };
     const status = isHttpRoute(resource)
       ? routeStatus(resource, known, previous as RouteStatus | undefined)
       : resourceStatus(
           resource,
-          { ...known, applied: appliedOfResource(resource) },
+          { ...known, applied: appliedOf(publishedAs(resource)) },
           (previous as ReturnType<typeof resourceStatus> | undefined)?.conditions,
         );
     said.set(key, status);
     return status;
   };
 
-  const behind = ({ applied: held }: AgentRecord): string[] =>
-    Object.entries(held)
-      .filter(([service, revision]) => {
-        const published = publisher.revisionOf(service);
-        return published !== undefined && compareRevisions(revision, published) < 0;
-      })
-      .map(([service]) => service)
-      .sort();
-
   const agentView = (record: AgentRecord): AgentView => {
     const held = Object.entries(record.applied).filter(
       ([, revision]) => revisionHeld(revision) !== undefined,
     );
     const rivals = fleet.rivals(record);
+    const served = new Set(record.workloads.map(({ service }) => service));
+    const callers = [...record.speaksFor].filter((service) => !served.has(service)).sort();
+    const astray = holdings.astray(record);
     return {
       agent: record.agent,
       state: record.state,
@@ -105,8 +88,10 @@ export function createViews({ fleet, policy, publisher, wallMs }: ViewOptions) {
       skewMs: record.skewMs,
       identityExpires: record.expiresAtMs === 0 ? '' : timeOf(record.expiresAtMs),
       workloads: record.workloads,
+      ...(callers.length === 0 ? {} : { callers }),
       applied: Object.fromEntries(held),
-      behind: behind(record),
+      behind: holdings.behind(record),
+      ...(astray.length === 0 ? {} : { astray }),
       ...(rivals === 0 ? {} : { rivals }),
     };
   };
@@ -127,9 +112,47 @@ export function createViews({ fleet, policy, publisher, wallMs }: ViewOptions) {
     };
   };
 
+  const endpointView = (record: AgentRecord, workload: WorkloadReport): EndpointView => {
+    const view = {
+      ...workload,
+      host: record.agent,
+      applied: revisionHeld(record.applied[workload.service]) ?? null,
+    };
+    if (record.state === 'connected') return view;
+    const silentMs = wallMs() - record.sinceMs + agentLeaseMs;
+    const reason = `agent ${record.agent} has not been heard for ${Math.round(silentMs / 1000)} s`;
+    return { ...view, state: 'lost', sinceMs: record.sinceMs, reason };
+  };
+
+  /** What is declared, served, or was until lately; and what routes or policies are about. */
+  const serviceNames = (): Set<string> => {
+    const names = new Set<string>();
+    for (const record of fleet.agents.values()) {
+      if (record.state !== 'connected' && !isLostLately(record, wallMs())) continue;
+      for (const workload of record.workloads) names.add(workload.service);
+    }
+    for (const [, { resource }] of policy.resources.all()) {
+      if (resource.kind === 'Service') names.add(serviceName(resource));
+      else if (isHttpRoute(resource)) for (const name of parentsOf(resource)) names.add(name);
+      else names.add(policyTarget(resource) ?? WHOLE_MESH);
+    }
+    names.delete(WHOLE_MESH);
+    // One that is down is still one for its routes.
+    for (const name of fleet.services) {
+      if (policy.graph.routesReferring(name).length > 0) names.add(name);
+    }
+    // Of resources that are gone, what is published says of what they were.
+    if (policy.lost === undefined && policy.doubt === undefined) return names;
+    const context = { index: policy.graph, knownServices: fleet.services };
+    for (const name of publisher.services('snapshot')) {
+      // Names that are or were aliases are published too, and are no services.
+      if (publisher.tells(name) && aliasTarget(name, context) === undefined) names.add(name);
+    }
+    return names;
+  };
+
   return Object.freeze({
-    applied,
-    behind,
+    holdings,
 
     document: ({ resource, revision }: StoredResource<Resource>): ResourceDocument => ({
       ...resource,
@@ -156,29 +179,24 @@ export function createViews({ fleet, policy, publisher, wallMs }: ViewOptions) {
       return records.map((record) => ({ key: record.agent, make: () => agentView(record) }));
     },
 
+    /** Those of an agent that fell silent are told of for a while. */
     endpoints(service: string | undefined): Listed<EndpointView>[] {
       const found: Listed<EndpointView>[] = [];
-      for (const { agent, state, workloads, applied: held } of fleet.agents.values()) {
-        if (state !== 'connected') continue;
-        for (const workload of workloads) {
+      for (const record of fleet.agents.values()) {
+        if (record.state !== 'connected' && !isLostLately(record, wallMs())) continue;
+        for (const workload of record.workloads) {
           if (service !== undefined && workload.service !== service) continue;
-          const view = { ...workload, host: agent, applied: revisionHeld(held[workload.service]) ?? null };
-          found.push({ key: listKey(workload.service, agent), make: () => view });
+          found.push({
+            key: listKey(workload.service, record.agent),
+            make: () => endpointView(record, workload),
+          });
         }
       }
       return found;
     },
 
     services(service: string | undefined): Listed<ServiceView>[] {
-      const context = { index: policy.graph, knownServices: fleet.services };
-      const published = publisher.services('snapshot').filter((name) => {
-        // Names that are or were aliases are published too, and are no services.
-        return publisher.tells(name) && aliasTarget(name, context) === undefined;
-      });
-      const names = new Set([...fleet.services, ...published]);
-      for (const [, { resource }] of policy.resources.all()) {
-        if (resource.kind === 'Service') names.add(serviceName(resource));
-      }
+      const names = serviceNames();
       const wanted = service === undefined ? [...names] : names.has(service) ? [service] : [];
       return wanted.map((name) => ({ key: name, make: () => serviceView(name) }));
     },
@@ -187,9 +205,4 @@ export function createViews({ fleet, policy, publisher, wallMs }: ViewOptions) {
 
 function timeOf(ms: number): string {
   return new Date(ms).toISOString();
-}
-
-/** Undefined of a service of which an agent would take a snapshot, and holds none. */
-function revisionHeld(revision: Revision | undefined): Revision | undefined {
-  return revision === undefined || compareRevisions(revision, NO_REVISION) === 0 ? undefined : revision;
 }

@@ -45,7 +45,8 @@ export interface ApiFault {
 
 /** How long a signed call holds, and how far the clocks of operator and controller may differ. */
 export const CALL_AGE_MS = 60_000;
-const CALL_BYTES_MAX = 1024 * 1024;
+/** Of a signed call, as text. */
+export const CALL_BYTES_MAX = 1024 * 1024;
 
 export function signCall(key: KeyObject, call: ApiCall): string {
   return signDocument(key, 'weft-call', call);

@@ -1,5 +1,5 @@
 /** What each verb of the controller takes and gives. The verbs are the same on the bus and over HTTP under `/api`. */
-import type { WorkloadReport } from './heartbeat.ts';
+import type { WorkloadReport, WorkloadState } from './heartbeat.ts';
 import type { Revision } from './revision.ts';
 
 /** A resource as an author writes it; of the controller's answers with `status`, and its revision in metadata. */
@@ -62,14 +62,20 @@ export interface AgentView {
   readonly skewMs: number;
   readonly identityExpires: string;
   readonly workloads: readonly WorkloadReport[];
+  /** Services that it calls for and does not serve; absent if there are none. */
+  readonly callers?: readonly string[];
   readonly applied: Readonly<Record<string, Revision>>;
   /** Services of which it holds an older snapshot than the published one, or none yet. */
   readonly behind: readonly string[];
+  /** Services of which it holds a snapshot that is not published, or a newer one; absent if there are none. */
+  readonly astray?: readonly string[];
   /** Other processes that announce themselves under the same name; absent if there are none. */
   readonly rivals?: number;
 }
 
-export interface EndpointView extends WorkloadReport {
+export interface EndpointView extends Omit<WorkloadReport, 'state'> {
+  /** `lost`: its agent fell silent, and requests go there no more. */
+  readonly state: WorkloadState | 'lost';
   readonly host: string;
   readonly applied: Revision | null;
 }
@@ -128,7 +134,7 @@ export interface ApiVerbs {
   agents: { request: PageRequest & { readonly agent?: string }; response: Page<AgentView> };
   endpoints: { request: PageRequest & { readonly service?: string }; response: Page<EndpointView> };
   services: { request: PageRequest & { readonly service?: string }; response: Page<ServiceView> };
-  /** How many of the agents that hold a service have applied a revision of it, or a newer one. */
+  /** How many of the agents that hold or serve a service have applied a revision of it, or a newer one. */
   programmed: {
     request: { readonly snapshots: ChangeResult['snapshots'] };
     response: {
@@ -136,13 +142,22 @@ export interface ApiVerbs {
         readonly service: string;
         readonly applied: number;
         readonly of: number;
+        /** Some of those that have not; absent if there are none. */
+        readonly waiting?: readonly string[];
+        /** Some of those that fell silent lately, and are not counted: whether they follow it is not known. */
+        readonly lost?: readonly string[];
       }[];
     };
   };
   /** The signed snapshot and endpoint list of a service as they are published: `weft explain` runs on them. */
   snapshot: {
     request: { readonly service: string };
-    response: { readonly snapshot: string | null; readonly endpoints: string | null };
+    response: {
+      readonly snapshot: string | null;
+      readonly endpoints: string | null;
+      /** Some of the agents that hold another snapshot of it; absent if there are none. */
+      readonly differing?: readonly { readonly agent: string; readonly revision: Revision }[];
+    };
   };
   check: { request: Record<string, never>; response: { readonly checks: readonly Check[] } };
 }

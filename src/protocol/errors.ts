@@ -166,6 +166,13 @@ export const ERRORS = Object.freeze({
     'upstream',
     'The route had the request tried again, and the last try failed to reach the application too.',
   ),
+  retry_budget_spent: entry(
+    503,
+    'destination_unavailable',
+    false,
+    'upstream',
+    'The route would have had the request tried again, but this agent has repeated too many lately; look at why they fail.',
+  ),
   not_your_door: entry(
     403,
     'http_request_denied',
@@ -174,6 +181,13 @@ export const ERRORS = Object.freeze({
     'The door is for processes of other users; call by the door of your own workload, or have its uid name you.',
   ),
   denied: entry(403, 'http_request_denied', false, 'mesh', 'Policy does not let this caller do that.'),
+  policy_unknown: entry(
+    503,
+    'destination_unavailable',
+    true,
+    'mesh',
+    'The agent that serves has not heard yet who may call, and is told to let nobody in before; look at its controller.',
+  ),
   no_endpoint: entry(
     503,
     'destination_unavailable',

@@ -14,7 +14,7 @@ import { ConfigError, type ConfigFault, type FieldPath, fieldName, shownValue } 
 import { schemaFaults } from './schema-faults.ts';
 
 /** Far above what a person writes; a limit so that a wrong file cannot fill the memory. */
-const DOCUMENT_BYTES_MAX = 1024 * 1024;
+export const DOCUMENT_BYTES_MAX = 1024 * 1024;
 /** Aliases may repeat what is written, not multiply it ("billion laughs"). */
 const ALIASES_MAX = 100;
 const FAULTS_MAX = 100;

@@ -18,7 +18,7 @@ let back: TestAgent;
 let stop: () => void;
 /** `service path` of what applications have seen. */
 const seen: string[] = [];
-const SERVICES = 'abcdefghij'.split('').map((name) => `${name}.default`);
+const SERVICES = 'abcdefghijkl'.split('').map((name) => `${name}.default`);
 
 test.before(async () => {
   mesh = await startMesh();
@@ -134,6 +134,49 @@ test('a DENY is applied by the agent of the caller, and no packet leaves', async
   await until(() => packets.length > 0, 'the second request is seen');
   t.is(packets.length, 1);
   t.deepEqual(await decisions(front, service), ['outbound DENY default/no-admin 0 7']);
+});
+
+test('a copy for a mirror, and the question to an authorization service, are refused by the agent of the caller too', async (t) => {
+  const everything = [{ to: [{ paths: ['/*'] }] }];
+  await publish(t, 'k.default', [policy('closed', 'DENY', everything, about('k.default'))]);
+  const backend = { name: 'k', namespace: 'default', port: 80 };
+  const filters = [
+    [{ type: 'RequestMirror', requestMirror: { backendRef: backend } }],
+    [{ type: 'ExternalAuth', externalAuth: { protocol: 'HTTP', backendRef: backend, http: {} } }],
+  ];
+  const rules = filters.map((list, at) => ({
+    matches: [{ path: { value: ['/mirror', '/ask'][at] } }],
+    filters: list,
+    backendRefs: [{ name: 'l', port: 80 }],
+  }));
+  const parentRefs = [{ group: '', kind: 'Service', name: 'l' }];
+  const route = { apiVersion: 'gateway.networking.k8s.io/v1', kind: 'HTTPRoute', metadata: { name: 'l' } };
+  await publish(t, 'l.default', [JSON.stringify({ ...route, spec: { parentRefs, rules } })]);
+
+  t.is((await ask(front.door, 'l', '/mirror/first')).status, 200);
+  const held = () => (front.agent.publications() as { snapshot: Record<string, Revision> }).snapshot;
+  await until(() => held()['k.default'], 'the agent of the caller knows of the policy');
+  const denied = async ({ agent }: TestAgent) => {
+    const text = await agent.registry.getSingleMetricAsString('weft_authorization_total');
+    const line = text.split('\n').find((one) => one.includes('service="k.default"'));
+    return Number(line?.split(' ').at(-1) ?? 0);
+  };
+  await until(
+    async () => (await denied(back)) === 1,
+    'the first copy has been refused where the service runs',
+  );
+  t.is((await ask(front.door, 'l', '/mirror/second')).status, 200);
+  t.is(await denied(front), 1);
+  const asked = await ask(front.door, 'l', '/ask');
+  t.is(asked.status, 503);
+  t.like(JSON.parse(asked.body.toString()), { code: 'auth_unavailable' });
+  t.regex(JSON.parse(asked.body.toString()).detail, /ExternalAuth k\.default: denied: /);
+  t.deepEqual([await denied(front), await denied(back)], [2, 1]);
+  t.deepEqual(await decisions(front, 'k.default'), ['outbound DENY default/closed 0 7']);
+  t.deepEqual(
+    seen.filter((one) => one.startsWith('k')),
+    [],
+  );
 });
 
 test('an agent that leaves the early refusal out is refused where the service runs', async (t) => {

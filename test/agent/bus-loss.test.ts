@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { type IncomingMessage, request, type ServerResponse } from 'node:http';
 import test from 'ava';
 import { ask, quiet, startApplication, startMesh, until } from '../kit/mesh.ts';
-import { startNatsCluster } from '../kit/nats-server.ts';
+import { startNatsCluster } from '../kit/nats-cluster.ts';
 
 const codeOf = (answer: { body: Buffer }) => JSON.parse(answer.body.toString()).code;
 

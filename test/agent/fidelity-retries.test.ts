@@ -48,11 +48,11 @@ class Try implements Stream {
 
 /**
  * A door whose streams the test answers itself. `next` resolves with the next try that is made; `wait` lets the
- * longest wait for it pass.
+ * longest wait for it pass; `tickLagMs`: how far the clock of the ticks is behind then.
  */
 async function open(
   t: ExecutionContext,
-): Promise<{ client: RawPeer; tries: Try[]; next(): Promise<Try>; wait(): void }> {
+): Promise<{ client: RawPeer; tries: Try[]; next(): Promise<Try>; wait(tickLagMs?: number): void }> {
   const tries: Try[] = [];
   let made = Promise.withResolvers<Try>();
   const workloads = ['checkout.default'];
@@ -103,9 +103,9 @@ async function open(
     client,
     tries,
     next: () => made.promise,
-    wait() {
+    wait(tickLagMs = 0) {
       clock.nowMs += LIMITS.backoffCapMs;
-      proxy.tick(clock.nowMs);
+      proxy.tick(clock.nowMs - tickLagMs);
     },
   };
 }
@@ -184,4 +184,14 @@ test('a request waits for another try until its time has come, and not longer', 
   t.is(tries.length, 2);
   (await again).handler.streamResponse('200 OK\r\ncontent-length: 0\r\n', true);
   t.regex(await client.head(), /^HTTP\/1.1 200 /);
+});
+
+test('the pause before another try is not made longer by a clock of the ticks that lags behind', async (t) => {
+  const { client, next, tries, wait } = await open(t);
+  const first = next();
+  client.write('GET / HTTP/1.1\r\nHost: orders\r\n\r\n');
+  (await first).refuse();
+  t.is(tries.length, 1);
+  wait(10_000);
+  t.is(tries.length, 2);
 });

@@ -34,7 +34,7 @@ const CHANGES = [
 ];
 
 test('a WebSocket, a download and a slow request live through changes that do not concern them', async (t) => {
-  t.timeout(120_000);
+  t.timeout(300_000);
   const mesh = await startMesh();
   t.teardown(mesh.stop);
   const controller = await startControllerProcess(t, mesh);
@@ -58,7 +58,7 @@ test('a WebSocket, a download and a slow request live through changes that do no
   ]);
   const front = await mesh.add('front', [{ service: 'checkout.default', calls: true }]);
   const markOf = async (service: string) => (await ask(front.door, service, '/marked')).headers['x-mark'];
-  await until(async () => (await controller.check()) === 0, 'the mesh is in order');
+  await until(async () => (await controller.check()) === 0, 'the mesh is in order', 200);
   await controller.applied(route('orders', 'before'));
   await until(async () => (await markOf('orders')) === 'before', 'there is a route');
 

@@ -127,3 +127,44 @@ test.serial(
     t.is(foreign.headers['x-rule'], 'mine');
   },
 );
+
+/** A rule for `path` with one filter. */
+const filtered = (path: string, filter: object) => ({
+  matches: [{ path: { value: path } }],
+  filters: [filter],
+  backendRefs: [to('v1')],
+});
+const redirecting = (path: string, requestRedirect: object) => ({
+  matches: [{ path: { value: path } }],
+  filters: [{ type: 'RequestRedirect', requestRedirect }],
+});
+
+test.serial('A9.11: what the Mesh profile names works through two agents, each by its feature', async (t) => {
+  const set = [{ name: 'x-backend', value: 'v1' }];
+  const marked = { type: 'RequestHeaderModifier', requestHeaderModifier: { set } };
+  const prefix = { type: 'ReplacePrefixMatch', replacePrefixMatch: '/new' };
+  const service = await routes.routed(t, [
+    filtered('/old', { type: 'URLRewrite', urlRewrite: { path: prefix } }),
+    redirecting('/scheme', { scheme: 'https' }),
+    redirecting('/port', { port: 8083 }),
+    redirecting('/path', { path: { type: 'ReplaceFullPath', replaceFullPath: '/there' } }),
+    { matches: [{ path: { value: '/marked' } }], backendRefs: [to('v1', { filters: [marked] })] },
+    named('by-query', { matches: [{ queryParams: [{ name: 'animal', value: 'whale' }] }] }),
+    named('named', { name: 'mine', matches: [{ path: { value: '/named' } }] }),
+  ]);
+  const at = (path: string) => ask(routes.front.door, service, path);
+  const location = async (path: string) => {
+    const { status, headers } = await at(path);
+    return `${status} ${headers.location}`;
+  };
+  t.is(jsonOf(await at('/old/x?y=1')).url, '/new/x?y=1', 'MeshHTTPRouteRewritePath');
+  t.is(await location('/scheme/x'), `302 https://${service}/scheme/x`, 'MeshHTTPRouteSchemeRedirect');
+  t.is(await location('/port/x'), `302 http://${service}:8083/port/x`, 'MeshHTTPRouteRedirectPort');
+  t.is(await location('/path/x'), `302 http://${service}/there`, 'MeshHTTPRouteRedirectPath');
+  const modified = 'MeshHTTPRouteBackendRequestHeaderModification';
+  t.is(jsonOf(await at('/marked')).headers['x-backend'], 'v1', modified);
+  const byQuery = await servedBy(routes.front.door, service, 'GET /?animal=whale');
+  t.is(byQuery, 'by-query', 'MeshHTTPRouteQueryParamMatching');
+  t.is(await servedBy(routes.front.door, service, 'GET /named'), 'named', 'MeshHTTPRouteNamedRouteRule');
+  t.is(await servedBy(routes.front.door, service, 'GET /?animal=hydra'), 'no_route');
+});

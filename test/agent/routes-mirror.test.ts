@@ -3,6 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { connect as dial } from 'node:net';
 import { connect } from '@nats-io/transport-node';
 import test, { type ExecutionContext } from 'ava';
+import { LIMITS } from '../../src/protocol/limits.ts';
 import { publicationGetSubject } from '../../src/protocol/subjects.ts';
 import { ask, MESH, quiet, startApplication, startMesh, until } from '../kit/mesh.ts';
 import { named, type RoutedMesh, startRoutedMesh, to } from './routed-mesh.ts';
@@ -58,7 +59,8 @@ test.serial(
 test.serial('A4.7: a mirror gets the body too, whole, of one piece or of many', async (t) => {
   const service = await routes.routed(t, mirroring(mirror('v2')));
   const told = digests();
-  for (const size of [10, 300_000, 2_000_000]) {
+  // Of no more than may wait a copy loses nothing, however slow its service is.
+  for (const size of [10, 300_000, LIMITS.mirrorWaitingBytesMax]) {
     const body = Buffer.alloc(size, `${size} `);
     const response = await ask(routes.front.door, service, '/', { method: 'POST' }, body);
     const digest = hash('sha256', body);
@@ -105,7 +107,7 @@ test.serial(
 test.serial('A4.7: a mirror that breaks off in the middle of a body leaves the request alone', async (t) => {
   const service = await routes.routed(t, mirroring(mirror('v2')));
   let broken = 0;
-  const body = Buffer.alloc(2_000_000, 'x');
+  const body = Buffer.alloc(LIMITS.mirrorWaitingBytesMax, 'x');
   routes.reply((request, response, name) => {
     if (name === 'v2') {
       request.once('data', () => {
@@ -124,9 +126,31 @@ test.serial('A4.7: a mirror that breaks off in the middle of a body leaves the r
     (await ask(routes.front.door, service, '/', { method: 'POST' }, body)).body.toString(),
     String(body.length),
   );
-  t.is(broken, 1);
+  await until(() => broken === 1, 'the mirror has broken off');
   await until(allQuiet, 'the copy is over');
 });
+
+test.serial(
+  'A4.7: a mirror that falls too far behind loses its copy, and the request never waits for it',
+  async (t) => {
+    const service = await routes.routed(t, mirroring(mirror('v2')));
+    let behind: IncomingMessage | undefined;
+    routes.reply((request, response, name) => {
+      // Takes nothing of the body as yet.
+      if (name === 'v2') behind = request.on('error', () => {});
+      else request.resume().on('end', () => response.end('whole'));
+    });
+    const { mirrorWaitingBytesMax, streamWindowMaxBytes } = LIMITS;
+    // More than waits for credit, and than the sockets and the window on the way hold.
+    const body = Buffer.alloc(mirrorWaitingBytesMax + streamWindowMaxBytes + 16 * 1024 * 1024, 'x');
+    const response = await ask(routes.front.door, service, '/', { method: 'POST' }, body);
+    t.is(response.body.toString(), 'whole');
+    await until(allQuiet, 'the copy is over');
+    const copy = await until(() => behind, 'the mirror has begun');
+    await until(() => copy.resume().destroyed, 'it hears of it');
+    t.false(copy.complete, 'it was cut off');
+  },
+);
 
 /** One more service, `name`, served by an agent of its own; its application keeps its responses waiting. */
 async function aside(t: ExecutionContext, name: string) {

@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { type IncomingMessage, request, type ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import test from 'ava';
+import { LIMITS } from '../../src/protocol/limits.ts';
 import { ask, quiet, startApplication, until } from '../kit/mesh.ts';
 import { jsonOf, named, plainly, type RoutedMesh, startRoutedMesh, to } from './routed-mesh.ts';
 
@@ -348,6 +349,38 @@ test.serial('A7.3: when the last try is out of time the answer is 504', async (t
   t.deepEqual([last.status, jsonOf(last).code, routes.seen.v1!.length], [504, 'deadline', 2]);
   await until(() => quiet(routes.front.agent), 'nothing is left');
 });
+
+test.serial(
+  'A7.7: a retry that the budget refuses is 503, whatever status or failure it was for',
+  async (t) => {
+    // An agent of its own: what it uses up of its budget is missing nowhere else.
+    const { door, agent } = await routes.mesh.add('spent', [{ service: 'checkout.default', calls: true }]);
+    const service = await routes.routed(t, [
+      { retry: { codes: [502], attempts: 5, backoff: '1ms' }, backendRefs: [to('v1')] },
+    ]);
+    routes.reply((_, response) => void response.writeHead(502).end());
+    const asked = 40;
+    const answers = await Promise.all(Array.from({ length: asked }, () => ask(door, service)));
+    const refused = answers.filter(({ status }) => status === 503);
+    t.deepEqual([...new Set(refused.map((one) => jsonOf(one).code))], ['retry_budget_spent']);
+    t.true(answers.every(({ status }) => status === 502 || status === 503));
+    const retries = LIMITS.retryPerSecond * (LIMITS.retryWindowMs / 1000) + asked * LIMITS.retryRatio;
+    t.true(routes.seen.v1!.length <= asked + retries, String(routes.seen.v1!.length));
+
+    // Each request adds a little to the budget.
+    const spent = () =>
+      until(async () => {
+        const answer = await ask(door, service);
+        return answer.status === 503 && jsonOf(answer).code === 'retry_budget_spent' && answer;
+      }, 'the budget is used up');
+    const listed = await spent();
+    t.is(listed.headers['retry-after'], '1');
+    t.regex(jsonOf(listed).detail, /^status 502: not tried again, over the budget of /);
+    routes.reply((request) => void request.socket.destroy());
+    t.regex(jsonOf(await spent()).detail, /^upstream_closed: .*: not tried again, over the budget of /);
+    await until(() => quiet(agent), 'nothing is left');
+  },
+);
 
 test.serial('A7.4: backoff is the least wait between two tries', async (t) => {
   const retry = { codes: [503], attempts: 2, backoff: '120ms' };

@@ -3,6 +3,7 @@
  * and only the lease of the agent tells.
  */
 import { request } from 'node:http';
+import { setTimeout as wait } from 'node:timers/promises';
 import { connect } from '@nats-io/transport-node';
 import test, { type ExecutionContext } from 'ava';
 import { TIMING } from '../../src/controller/limits.ts';
@@ -13,6 +14,10 @@ import { ask, startApplication, startMesh, until } from '../kit/mesh.ts';
 
 const ORDERS = 'orders.default';
 const HELD = '/held';
+/** Between two rounds of requests: leaves the machine to the processes that are watched. */
+const LOAD_PAUSE_MS = 20;
+/** Between two looks that are a process each. */
+const LOOK_MS = 200;
 
 interface Outcome {
   readonly method: string;
@@ -99,7 +104,7 @@ async function start(t: ExecutionContext) {
     const items: { host: string; state: string }[] = JSON.parse(stdout).items;
     return items.filter(({ state }) => state === 'ready').map(({ host }) => host);
   };
-  await until(async () => (await listed()).join() === 'other,victim', 'both are listed');
+  await until(async () => (await listed()).join() === 'other,victim', 'both are listed', LOOK_MS);
   let posts = 0;
   /** From every caller, so that each endpoint gets some of both kinds. */
   const round = async () => {
@@ -121,7 +126,10 @@ async function start(t: ExecutionContext) {
     const outcomes: Outcome[] = [];
     let stopped = false;
     const running = (async () => {
-      while (!stopped) outcomes.push(...(await round()));
+      while (!stopped) {
+        outcomes.push(...(await round()));
+        await wait(LOAD_PAUSE_MS);
+      }
     })();
     return {
       outcomes,
@@ -164,7 +172,7 @@ test('what an agent says and what the controller allows for add up to less than 
 });
 
 test('an agent that was killed is gone from everywhere, and nobody asks it any more', async (t) => {
-  t.timeout(120_000);
+  t.timeout(300_000);
   const { two, victim, listed, round, load, holdBoth, counts } = await start(t);
   const { lost, kept } = await holdBoth();
   const meanwhile = load();
@@ -185,7 +193,7 @@ test('an agent that was killed is gone from everywhere, and nobody asks it any m
 });
 
 test('an agent that hangs is gone until it goes on, and then serves again; nothing is done twice', async (t) => {
-  t.timeout(120_000);
+  t.timeout(300_000);
   const { one, two, victim, listed, round, load, holdBoth, counts } = await start(t);
   const { lost, kept } = await holdBoth();
   const meanwhile = load();
@@ -201,7 +209,7 @@ test('an agent that hangs is gone until it goes on, and then serves again; nothi
 
   const afterwards = load();
   victim.weft.child.kill('SIGCONT');
-  await until(async () => (await listed()).join() === 'other,victim', 'it is listed again');
+  await until(async () => (await listed()).join() === 'other,victim', 'it is listed again', LOOK_MS);
   await until(() => afterwards.outcomes.some(({ by }) => by === 'one'), 'it serves again');
   t.deepEqual(failures(await afterwards.stop()), [], 'its return costs no request');
   one.release();

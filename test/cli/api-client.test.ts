@@ -1,5 +1,6 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { NatsConnection } from '@nats-io/nats-core';
 import { connect } from '@nats-io/transport-node';
 import test from 'ava';
 import { createApiClient } from '../../src/cli/api-client.ts';
@@ -35,6 +36,31 @@ test('a user who may not call the controller is told so', async (t) => {
   const error = await t.throwsAsync(createApiClient(connection, contextAt(nats.url)).call('get', {}));
   t.true(error instanceof UnreachableError);
   t.regex(error?.message ?? '', /does not let this user call the controller .*--creds/);
+});
+
+test('a controller that is being started again is waited for', async (t) => {
+  const nats = await startNats();
+  t.teardown(nats.stop);
+  const connection = await connect({ servers: nats.url });
+  t.teardown(() => connection.close());
+  let calls = 0;
+  const request: NatsConnection['request'] = async (...args) => {
+    calls += 1;
+    try {
+      return await connection.request(...args);
+    } finally {
+      // It comes up when the first call has found nobody.
+      if (calls === 1) {
+        connection.subscribe('weft.shop.api.services', {
+          callback: (_error, message) => void message.respond('{ "ok": true, "response": { "items": [] } }'),
+        });
+      }
+    }
+  };
+  const watched = Object.create(connection, { request: { value: request } }) as NatsConnection;
+  const api = createApiClient(watched, contextAt(nats.url));
+  t.deepEqual(await api.call('services', {}), { items: [] });
+  t.is(calls, 2);
 });
 
 test('a connection that breaks during a change leaves it open whether that was made', async (t) => {

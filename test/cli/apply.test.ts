@@ -1,7 +1,8 @@
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir, symlink, writeFile } from 'node:fs/promises';
 import { hostname, userInfo } from 'node:os';
 import { join } from 'node:path';
 import test from 'ava';
+import { parse } from 'yaml';
 import type { ChangeResult } from '../../src/protocol/api.ts';
 import { startNats, type TestNats } from '../kit/nats-server.ts';
 import { fakeController, routeYaml } from './fake-controller.ts';
@@ -113,7 +114,7 @@ test('--wait that runs out of time is a refusal', async (t) => {
     programmed: () => ({ items: [{ service: 'orders.default', applied: 1, of: 2 }] }),
   });
   const { code, stderr } = await controller.weft(
-    ['apply', '-f', '-', '--wait', '--timeout', '300ms'],
+    ['apply', '-f', '-', '--wait', '--timeout', '2s'],
     routeYaml('a'),
   );
   t.is(code, 1);
@@ -121,6 +122,22 @@ test('--wait that runs out of time is a refusal', async (t) => {
     stderr,
     /^orders\.default: 1 of 2 agents\nweft: not applied everywhere within the time: orders\.default/,
   );
+});
+
+test('--wait does not count on agents that fell silent, and says who they are', async (t) => {
+  const lost = { service: 'orders.default', applied: 0, of: 0, lost: ['app-2'] };
+  const behind = { service: 'users.default', applied: 0, of: 1, waiting: ['app-1'] };
+  const controller = await fakeController(t, nats.url, {
+    apply: () => ({ ...nothing, snapshots }),
+    programmed: () => ({ items: [lost, behind] }),
+  });
+  const { code, stderr } = await controller.weft(
+    ['apply', '-f', '-', '--wait', '--timeout', '500ms'],
+    routeYaml('a'),
+  );
+  t.is(code, 1);
+  t.regex(stderr, /^orders\.default: 0 of 0 agents; lost: app-2$/m);
+  t.regex(stderr, /orders\.default \(app-2 went without a word .*\), users\.default \(waits for app-1\)/);
 });
 
 test('a refusal of the controller has its message and exit code 1', async (t) => {
@@ -162,11 +179,21 @@ test('without a controller, or without NATS, it is said what is missing', async 
   );
 });
 
+test('a controller that hangs has its call answered by the one that takes over, once', async (t) => {
+  const controller = await fakeController(t, nats.url, {
+    apply: (_request, turn) => (turn === 0 ? 'silence' : nothing),
+  });
+  t.is((await controller.weft(['apply', '-f', '-'], routeYaml('a'))).code, 0);
+  const nonces = controller.asked.map(({ call }) => call?.nonce);
+  t.is(nonces.length, 2);
+  t.is(new Set(nonces).size, 1, 'a copy of the same call: whoever has carried it out refuses it');
+});
+
 test('a controller that does not answer leaves it open whether the change was made', async (t) => {
   const { weft } = await fakeController(t, nats.url, { apply: () => 'silence' });
   const { code, stderr } = await weft(['apply', '-f', '-'], routeYaml('a'));
   t.is(code, 3);
-  t.regex(stderr, /did not answer within 5 s: whether the change was made is not known/);
+  t.regex(stderr, /did not answer within 10 s: whether the change was made is not known/);
 });
 
 test('what is no answer of a controller is refused', async (t) => {
@@ -187,6 +214,90 @@ test('nothing to apply, and files that are not there, are matters of usage', asy
   t.is((await weft(['apply', '-f', 'empty'])).code, 2);
   t.is((await weft(['apply', '-f', '-', '--timeout', 'soon'], routeYaml('a'))).code, 2);
   t.is((await weft(['apply'])).code, 2);
+});
+
+test('what stands in the files twice is told with both places', async (t) => {
+  const controller = await fakeController(t, nats.url, { apply: () => nothing });
+  await writeFile(join(controller.folder, 'a.yaml'), routeYaml('a'));
+  await writeFile(join(controller.folder, 'b.yaml'), `${routeYaml('b')}---\n${routeYaml('a')}`);
+  const { code, stderr } = await controller.weft(['apply', '-f', 'a.yaml', '-f', 'b.yaml']);
+  t.is(code, 2);
+  t.is(
+    stderr,
+    'b.yaml:10:13: metadata.name: found "HTTPRoute default/a", expected each resource once: a.yaml:3:13 is the same',
+  );
+  t.true(
+    controller.asked.every(({ request }) => (request as { dryRun: boolean }).dryRun),
+    'nothing of it may take effect',
+  );
+});
+
+test('files that hold something else are one fault each, and never more than a screen can hold', async (t) => {
+  const { weft, folder } = await fakeController(t, nats.url, {});
+  const route = JSON.stringify(parse(routeYaml('a')));
+  for (const [name, content, told] of [
+    [
+      'binary.yaml',
+      Buffer.from([0x7f, 0x45, 0, 1, 2, 58, 10, 9]),
+      '1:1: found a binary file, expected YAML or JSON',
+    ],
+    [
+      'two.json',
+      `${route}\n${route}\n`,
+      '2:1: found a second JSON document, expected one, or a line with --- betw',
+    ],
+    ['large.yaml', `a: ${'x'.repeat(3 * 1024 * 1024)}`, '1:1: found a larger file, expected at most 1 MiB'],
+  ] as const) {
+    await writeFile(join(folder, name), content);
+    const { code, stderr } = await weft(['apply', '-f', name]);
+    t.is(code, 2);
+    t.true(stderr.startsWith(`${name}:${told}`), stderr);
+    t.is(stderr.split('\n').length, 1);
+  }
+  await writeFile(join(folder, 'many.yaml'), 'kind: X\n---\n'.repeat(300));
+  const many = await weft(['apply', '-f', 'many.yaml']);
+  t.is(many.stderr.split('\n').length, 101);
+  t.regex(many.stderr, /\nweft: and 200 more faults$/);
+  await writeFile(join(folder, 'long.yaml'), `${routeYaml('a')}  ${'k'.repeat(50_000)}: 1\n`);
+  t.true((await weft(['apply', '-f', 'long.yaml'])).stderr.length < 1_000);
+});
+
+test('JSON documents with --- between them are taken', async (t) => {
+  const controller = await fakeController(t, nats.url, { apply: () => nothing });
+  const [a, b] = ['a', 'b'].map((name) => JSON.stringify(parse(routeYaml(name))));
+  t.is((await controller.weft(['apply', '-f', '-'], `${a}\n---\n${b}\n`)).code, 0);
+  const { resources } = controller.asked[0]!.request as { resources: unknown[] };
+  t.is(resources.length, 2);
+});
+
+test('names of files in capitals count, and what cannot be read in a folder stops all of it', async (t) => {
+  const controller = await fakeController(t, nats.url, { apply: () => nothing });
+  await mkdir(join(controller.folder, 'routes'));
+  await writeFile(join(controller.folder, 'routes', 'UP.YAML'), routeYaml('a'));
+  t.is((await controller.weft(['apply', '-f', 'routes'])).code, 0);
+  t.is(controller.asked.length, 1);
+  await symlink('loop.yaml', join(controller.folder, 'routes', 'loop.yaml'));
+  const { code, stderr } = await controller.weft(['apply', '-f', 'routes']);
+  t.is(code, 1);
+  t.is(stderr, 'weft: cannot read routes/loop.yaml: ELOOP; nothing was sent');
+  t.is(controller.asked.length, 1);
+});
+
+test('-n is explained where files say the namespace', async (t) => {
+  const { weft } = await fakeController(t, nats.url, {});
+  for (const command of ['apply', 'diff']) {
+    const { code, stderr } = await weft([command, '-f', '-', '-n', 'shop'], routeYaml('a'));
+    t.is(code, 2);
+    t.regex(stderr, /^weft: -n: the namespaces of resources stand in the files: write metadata\.namespace/);
+  }
+});
+
+test('more than a call can hold is refused with what to do', async (t) => {
+  const { weft } = await fakeController(t, nats.url, { apply: () => nothing });
+  const routes = Array.from({ length: 1_001 }, (_, at) => routeYaml(`r${at}`)).join('---\n');
+  const { code, stderr } = await weft(['apply', '-f', '-'], routes);
+  t.is(code, 2);
+  t.regex(stderr, /^weft: 1001 resources, and a call takes at most 1000: send fewer files at a time/);
 });
 
 test('delete names what is in files, or what is named, and all goes in one call', async (t) => {

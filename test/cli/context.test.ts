@@ -43,6 +43,37 @@ test('the root and the addresses of another mesh are not taken for those of --me
   t.is((await rooted.rootKey()).type, 'public');
 });
 
+test('--mesh that contradicts the context is told with the file', async (t) => {
+  const folder = await tempFolder(t);
+  await createMesh(meshFolder(join(folder, '.weft')), 'shop', ['nats://127.0.0.1:1']);
+  const at = { cwd: folder, env: {} };
+  const message =
+    /--mesh says other, and the context \/.*context\.json is of the mesh shop\. Leave --mesh out/;
+  await t.throwsAsync(resolveContext({ mesh: 'other' }, at), { message });
+  const context = join(folder, '.weft', 'context.json');
+  const named = { context, mesh: 'other', nats: 'nats://a:1' };
+  await t.throwsAsync(resolveContext(named, at), { message });
+  const { signingKey } = await resolveContext({ mesh: 'other', nats: 'nats://a:1' }, at);
+  await t.throwsAsync(signingKey(), { message: /context\.json is of the mesh shop/ });
+});
+
+test('an address of NATS may be given without nats://', async (t) => {
+  const at = { cwd: await tempFolder(t), env: {} };
+  const options = { mesh: 'shop', nats: 'localhost:4222, tls://a:1,[::1]:4222,nats.example' };
+  t.deepEqual((await resolveContext(options, at)).servers, [
+    'nats://localhost:4222',
+    'tls://a:1',
+    'nats://[::1]:4222',
+    'nats://nats.example',
+  ]);
+  for (const nats of ['http://a:1', 'u:hunter2@a:1', 'a:1,', 'a b']) {
+    const error = await t.throwsAsync(resolveContext({ mesh: 'shop', nats }, at), {
+      message: /--nats: expected/,
+    });
+    t.false(error?.message.includes('hunter2'));
+  }
+});
+
 test('without any of it, it is said what to do', async (t) => {
   const at = { cwd: await tempFolder(t), env: {} };
   const error = await t.throwsAsync(resolveContext({}, at));

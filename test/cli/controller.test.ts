@@ -1,4 +1,6 @@
+import { once } from 'node:events';
 import { writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
 import { join } from 'node:path';
 import test from 'ava';
 import { TIMING } from '../../src/controller/limits.ts';
@@ -9,9 +11,9 @@ import { startNats } from '../kit/nats-server.ts';
 import { tempFolder } from '../kit/temp-folder.ts';
 import { startWeft } from '../kit/weft-process.ts';
 
-async function prepare(t: Parameters<typeof tempFolder>[0]) {
+async function prepare(t: Parameters<typeof tempFolder>[0], { seed } = createRoot()) {
   const root = join(await tempFolder(t), 'root.nk');
-  await writeFile(root, createRoot().seed, { mode: 0o600 });
+  await writeFile(root, seed, { mode: 0o600 });
   const port = await freePort();
   const args = (nats: string, admin = port) => [
     'controller',
@@ -43,7 +45,8 @@ test('controller waits for NATS, leads, and ends with exit code 0', async (t) =>
 test('when one controller is killed, the other one leads within 5 s', async (t) => {
   const nats = await startNats();
   t.teardown(() => nats.stop());
-  const [one, two] = [await prepare(t), await prepare(t)];
+  const shared = createRoot();
+  const [one, two] = [await prepare(t, shared), await prepare(t, shared)];
   const first = startWeft(t, one.args(nats.url));
   await first.line(/"msg":"leading"/);
   const second = startWeft(t, two.args(nats.url));
@@ -55,6 +58,38 @@ test('when one controller is killed, the other one leads within 5 s', async (t) 
     TIMING.leaseMs + 2 * TIMING.leaseRenewMs <= 5_000,
     'a lease unchanged, seen and claimed a look later',
   );
+});
+
+test('an admin address that is taken is told with the option to change', async (t) => {
+  const nats = await startNats();
+  t.teardown(() => nats.stop());
+  const { args, port } = await prepare(t);
+  const holder = createServer().listen(port, '127.0.0.1');
+  t.teardown(() => holder.close());
+  await once(holder, 'listening');
+  const second = startWeft(t, args(nats.url));
+  t.is(await second.exited, 1);
+  const told = `weft: the admin address 127.0.0.1:${port} is taken, by another controller perhaps: name another address with --admin`;
+  t.true(second.stderr().includes(told), second.stderr());
+});
+
+test('a controller with the root of another mesh ends before it has written anything, and says what to do', async (t) => {
+  const nats = await startNats();
+  t.teardown(() => nats.stop());
+  const [one, two] = [await prepare(t), await prepare(t)];
+  const first = startWeft(t, one.args(nats.url));
+  await first.line(/"msg":"leading"/);
+  first.child.kill('SIGTERM');
+  await first.exited;
+  const second = startWeft(t, two.args(nats.url));
+  t.is(await second.exited, 1);
+  t.regex(
+    second.stderr(),
+    /the buckets of mesh shop are those of another root: it has signed weft-shop-state journal.*nothing was changed.*--root/,
+  );
+  const again = startWeft(t, one.args(nats.url));
+  await again.line(/"msg":"leading"/);
+  t.notRegex(again.stderr(), /somebody else writes/);
 });
 
 test('what is wrong with its options is said, with exit code 2', async (t) => {

@@ -3,11 +3,12 @@ import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import type { Endpoint } from '../../src/protocol/endpoint-list.ts';
 import { createRootKeyring } from '../../src/protocol/keyring.ts';
+import type { Revision } from '../../src/protocol/revision.ts';
 import { createRoot, type Root, readRoot } from '../../src/protocol/root.ts';
 import { signDocument, signingKey } from '../../src/protocol/signed-document.ts';
 import type { Match, RouteSet, Rule, Snapshot } from '../../src/protocol/snapshot.ts';
 import { startNats, type TestNats } from '../kit/nats-server.ts';
-import { fakeController } from './fake-controller.ts';
+import { type Answers, fakeController } from './fake-controller.ts';
 
 let nats: TestNats;
 test.before(async () => {
@@ -33,11 +34,14 @@ interface Published {
   readonly by?: Root;
   /** Snapshots that say something else than routes, by name. */
   readonly others?: Readonly<Record<string, Partial<Snapshot>>>;
+  /** Agents that hold another snapshot of `orders.default`. */
+  readonly differing?: readonly { readonly agent: string; readonly revision: Revision }[];
 }
 
-async function published(t: ExecutionContext, given: Published) {
-  const { producer, consumers, endpoints, by, others = {} } = given;
+async function published(t: ExecutionContext, given: Published, more: Answers = {}) {
+  const { producer, consumers, endpoints, by, others = {}, differing } = given;
   const controller = await fakeController(t, nats.url, {
+    ...more,
     snapshot: ({ service }) => {
       const base = { version: 1, mesh: controller.mesh, service, revision: [1, 12] };
       const key = signingKey(by ?? controller.root);
@@ -54,6 +58,7 @@ async function published(t: ExecutionContext, given: Published) {
       return {
         snapshot: is ? signDocument(key, 'weft-snapshot', snapshot) : null,
         endpoints: endpoints[service] === undefined ? null : signDocument(key, 'weft-endpoints', list),
+        ...(service === 'orders.default' && differing !== undefined ? { differing } : {}),
       };
     },
   });
@@ -130,7 +135,7 @@ backends
     is asked for /new?y=1; copies may go to shadow.default
     ENDPOINT  STATE     CAN BE PICKED
     app-3     draining  no: it is draining
-    none of them can be picked: the agent answers 503 no_endpoint
+    none of them can be picked: the bus is asked all the same. If nobody serves it, the agent answers 503 no_endpoint at once; if only an agent that hangs does, 503 not_accepted after 2 s
   gone.default  weight 0, 0 % of the requests
     invalid  BackendNotFound`,
   );
@@ -220,7 +225,10 @@ test('what the mesh would refuse is told with its error, and exit code 1', async
   const idle = await published(t, { endpoints: { 'orders.default': {} } });
   const unserved = await idle.weft(['explain', 'GET', 'http://orders/x']);
   t.is(unserved.code, 1);
-  t.regex(unserved.stdout, /no endpoints: the agent answers 503 no_endpoint/);
+  t.regex(
+    unserved.stdout,
+    /no endpoints: the bus is asked .* 503 no_endpoint at once; .* 503 not_accepted after 2 s/,
+  );
 });
 
 test('a filter that answers is told with its answer', async (t) => {
@@ -260,4 +268,38 @@ test('a request that no door would take is a matter of usage', async (t) => {
   ]) {
     t.is((await weft(['explain', ...args])).code, 2, args.join(' '));
   }
+});
+
+test('a caller that nobody announces is told as that, also to programs', async (t) => {
+  const controller = await published(
+    t,
+    { endpoints: { 'orders.default': { 'app-1': 'ready' } } },
+    {
+      services: ({ service }) =>
+        service === 'checkout.default'
+          ? { items: [{ service, revision: null, endpoints: 1, ready: 1, routes: [] }] }
+          : { code: 'not_found', message: `service ${service} is not known` },
+    },
+  );
+  const from = async (service: string, ...more: readonly string[]) =>
+    (await controller.weft(['explain', 'GET', 'http://orders/', '--from', service, ...more])).stdout;
+  t.regex(await from('checkout'), /^from {6}checkout\.default$/m);
+  t.regex(
+    await from('chekout'),
+    /^from {6}chekout\.default: nobody announces that service; it only calls others, or /m,
+  );
+  t.false(JSON.parse(await from('chekout', '-o', 'json')).fromAnnounced);
+});
+
+test('explain says which agents hold another snapshot than the one that it goes by', async (t) => {
+  const differing = [
+    { agent: 'app-1', revision: [1, 7] as const },
+    { agent: 'app-2', revision: [1, 13] as const },
+  ];
+  const { weft } = await published(t, { endpoints: { 'orders.default': { 'app-1': 'ready' } }, differing });
+  const { stdout } = await weft(['explain', 'GET', 'http://orders/']);
+  t.regex(
+    stdout,
+    /^differing app-1 \(revision 7\), app-2 \(revision 13\): another snapshot of orders\.default than the published one/m,
+  );
 });

@@ -12,7 +12,7 @@ import { tempFolder } from '../kit/temp-folder.ts';
 import { startWeft } from '../kit/weft-process.ts';
 
 /** What a verb is answered with: the response, an `ApiError`, or 'silence'. It may depend on the request and its turn. */
-type Answers = {
+export type Answers = {
   readonly [V in Verb]?: (request: ApiVerbs[V]['request'], turn: number) => unknown;
 };
 

@@ -50,7 +50,7 @@ const ORDERS: ResourceDocument = {
   },
 };
 
-const ENDPOINT: EndpointView = {
+const ENDPOINT = {
   service: 'orders.default',
   host: 'app-1',
   state: 'unhealthy',
@@ -58,7 +58,7 @@ const ENDPOINT: EndpointView = {
   sinceMs: 1_000,
   labels: { version: 'v1' },
   applied: [1, 7],
-};
+} satisfies EndpointView;
 
 const AGENT: AgentView = {
   agent: 'app-1',
@@ -212,7 +212,21 @@ test('describe shows a service with its instances, and an agent with what it hol
   const agent = await weft(['describe', 'agent/app-1']);
   t.regex(agent.stdout, /^behind +orders\.default$/m);
   t.regex(agent.stdout, /snapshots:\n +SERVICE +APPLIED\n +orders\.default +7$/);
+  t.notRegex(agent.stdout, /calls only|astray|rivals/);
   t.is((await weft(['describe', 'agent/Not_A_Name'])).code, 2);
+});
+
+test('what an agent only calls for, holds beyond what is published, and shares its name with is told', async (t) => {
+  const view = { ...AGENT, callers: ['batch.default'], behind: [], astray: ['old.default'], rivals: 1 };
+  const { weft } = await fakeController(t, nats.url, { agents: () => ({ items: [view] }) });
+  const { stdout } = await weft(['describe', 'agent/app-1']);
+  t.regex(stdout, /^calls only +batch\.default$/m);
+  t.regex(stdout, /^astray +old\.default: holds what is not published, or newer$/m);
+  t.regex(stdout, /^rivals +1 more of this name$/m);
+  t.regex(
+    (await weft(['get', 'agents'])).stdout,
+    /connected, 2 of this name .* old\.default \(not published\)$/,
+  );
 });
 
 test('diff shows the lines that apply would change, and tells by its exit code', async (t) => {

@@ -57,6 +57,19 @@ test('the root is looked for beside the configuration, then in the working folde
   t.is(await findRootFile('/named', config, here), '/named');
 });
 
+test('a place where the root is looked for is named once', async (t) => {
+  const here = await tempFolder(t);
+  await t.throwsAsync(findRootFile(undefined, 'agent.yaml', here), {
+    message: `no mesh root: ${join(here, '.weft', 'root.nk')} does not exist. Make one with \`weft init\`, copy the one of the mesh here, or name it with --root.`,
+  });
+});
+
+test('init takes an address of NATS without nats://', async (t) => {
+  const dir = join(await tempFolder(t), 'new');
+  t.is(await startWeft(t, ['init', '--mesh', 'shop', '--dir', dir, '--nats', 'bus:4222']).exited, 0);
+  t.deepEqual(JSON.parse(await readFile(join(dir, 'context.json'), 'utf8')).nats, ['nats://bus:4222']);
+});
+
 test('a file that is no root is refused without being quoted', async (t) => {
   const file = join(await tempFolder(t), 'root.nk');
   await writeFile(file, 'SUAHUNTER2HUNTER2');

@@ -4,7 +4,8 @@ import { connect } from '@nats-io/transport-node';
 import test from 'ava';
 import { findNatsServer, isRecentEnough } from '../../src/cli/nats-binary.ts';
 import { startNatsServer } from '../../src/cli/nats-server.ts';
-import { startNats, startNatsCluster } from '../kit/nats-server.ts';
+import { startNatsCluster } from '../kit/nats-cluster.ts';
+import { startNats } from '../kit/nats-server.ts';
 import { tempFolder } from '../kit/temp-folder.ts';
 
 test('versions are compared by number', (t) => {

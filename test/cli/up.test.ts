@@ -53,10 +53,13 @@ test.serial('up brings a mesh to life, and takes all of it along when it ends', 
   await untilGone(children);
 });
 
-test.serial('nothing outlives an up that was killed', async (t) => {
+test.serial('one folder runs one mesh, and nothing outlives an up that was killed', async (t) => {
   const { file } = await prepare(t);
   const weft = startWeft(t, ['up', '-f', file]);
   await weft.line(/^weft: ready$/);
+  const second = startWeft(t, ['up', '-f', file]);
+  t.is(await second.exited, 1);
+  t.regex(second.stderr(), new RegExp(`process ${weft.child.pid} holds .*up\\.lock`));
   const children = await childrenOf(weft.child.pid!);
   t.is(children.length, 5);
   weft.child.kill('SIGKILL');
@@ -77,15 +80,6 @@ test.serial('an agent or a nats-server that dies comes back, and the mesh with i
   kill(/app-1\.json/);
   await weft.line(/^weft: agent app-1 ended \(SIGKILL\); starting again/);
   t.true(await until(async () => (await ask(door, 'orders')).status === 200, 'it serves again'));
-});
-
-test.serial('one folder runs one mesh', async (t) => {
-  const { file } = await prepare(t);
-  const first = startWeft(t, ['up', '-f', file]);
-  await first.line(/^weft: ready$/);
-  const second = startWeft(t, ['up', '-f', file]);
-  t.is(await second.exited, 1);
-  t.regex(second.stderr(), new RegExp(`process ${first.child.pid} holds .*up\\.lock`));
 });
 
 test.serial('a port that is taken ends up before it began, and leaves nothing', async (t) => {

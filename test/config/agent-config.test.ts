@@ -21,6 +21,7 @@ test('the agent.yaml of the design is understood', (t) => {
 drain: 1m30s
 root: root.nk
 data: kept
+authorization: { default: deny }
 workloads:
   - service: checkout
     upstream: ["http://127.0.0.1:8081", "http://[::1]:8082"]
@@ -42,6 +43,7 @@ workloads:
     drainMs: 90_000,
     root: '/etc/weft/root.nk',
     data: '/etc/weft/kept',
+    defaultAction: 'deny',
     workloads: [
       {
         service: 'checkout.default',

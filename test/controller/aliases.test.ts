@@ -3,7 +3,7 @@ import test, { type ExecutionContext } from 'ava';
 import type { Condition } from '../../src/controller/compile/condition.ts';
 import { compareRevisions } from '../../src/protocol/revision.ts';
 import { until } from '../kit/mesh.ts';
-import { type ControlPlane, startControlPlane } from './control-plane.ts';
+import { type ControlPlane, type FakeAgent, startControlPlane } from './control-plane.ts';
 
 const service = (name: string, spec: object) => ({
   apiVersion: 'weft.dev/v1',
@@ -23,13 +23,14 @@ const leads = (plane: ControlPlane, name: string, service: string | undefined) =
   }, `${name} leads to ${service}`);
 
 /** A control plane that leads and knows of `orders.default`. */
-async function started(t: ExecutionContext): Promise<ControlPlane> {
+async function started(t: ExecutionContext): Promise<ControlPlane & { app: FakeAgent }> {
   const plane = await startControlPlane(t);
   const { controller } = await plane.add(PATIENT);
   await until(() => controller.leading, 'it leads');
-  plane.agent('app-1', ['orders.default']).keepBeating();
+  const app = plane.agent('app-1', ['orders.default']);
+  app.keepBeating();
   await until(async () => (await plane.endpoints('orders.default'))?.endpoints.length === 1, 'it is known');
-  return plane;
+  return { ...plane, app };
 }
 
 async function conditionsOf(plane: ControlPlane, name: string): Promise<Record<string, Condition>> {
@@ -53,7 +54,7 @@ test('aliases are published, and taken back with a newer revision', async (t) =>
     'an alias is no service',
   );
   const { Programmed, Conflicted } = await conditionsOf(plane, 'orders');
-  t.is(Programmed?.status, 'True');
+  t.is(Programmed?.message, '0 of 1 agents have applied it', 'who serves it has not said that it has');
   t.is(Conflicted, undefined);
 
   const before = await leads(plane, 'buy.example.com', 'orders.default');
@@ -85,16 +86,18 @@ test('a Service is Programmed when agents have its aliases too', async (t) => {
   const plane = await started(t);
   await plane.done('apply', { resources: [service('orders', { aliases: ['buy.example.com'] })] });
   const { revision } = await leads(plane, 'buy.example.com', 'orders.default');
+  const own = (await plane.snapshot('orders.default'))!.revision;
   const caller = plane.agent('web-1', []);
   caller.keepBeating();
   const programmed = async () => (await conditionsOf(plane, 'orders')).Programmed;
   caller.beat({ applied: { 'buy.example.com': [revision[0], revision[1] - 1] } });
   const behind = await until(async () => {
     const said = await programmed();
-    return said?.status === 'False' && said;
+    return said?.message.endsWith('of 2 agents have applied it') && said;
   }, 'the agent counts');
-  t.deepEqual([behind.reason, behind.message], ['Pending', '0 of 1 agents have applied it']);
+  t.deepEqual([behind.reason, behind.message], ['Pending', '0 of 2 agents have applied it']);
+  plane.app.beat({ applied: { 'orders.default': own } });
   caller.beat({ applied: { 'buy.example.com': revision } });
-  await until(async () => (await programmed())?.message === '1 of 1 agents have applied it', 'it has it');
+  await until(async () => (await programmed())?.message === '2 of 2 agents have applied it', 'both have it');
   t.is((await programmed())?.status, 'True');
 });

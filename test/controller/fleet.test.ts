@@ -116,7 +116,8 @@ test('the next leader takes nobody from a list before it has listened for a leas
   await until(async () => (await plane.states()) === 'app-1 ready', 'it is listed');
   await plane.controller.stop();
   app.silent();
-  const { controller: next } = await plane.add({ agentLeaseMs: 1_500 });
+  // Long enough for all that is asked below, on a busy machine too.
+  const { controller: next } = await plane.add({ agentLeaseMs: 4_000 });
   await until(() => next.leading, 'the next one leads');
   const other = plane.agent('app-2', ['orders.default', 'new.default']);
   other.keepBeating();

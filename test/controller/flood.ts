@@ -5,7 +5,7 @@ import { headerOf } from '../../src/protocol/signed-document.ts';
 import { heartbeatSubject } from '../../src/protocol/subjects.ts';
 
 /** Many times what can be checked, and not so many that nothing else runs on this machine. */
-const ROUND_MS = 5;
+const ROUND_MS = 10;
 
 const [url, mesh, ...agents] = process.argv.slice(2) as [string, string, ...string[]];
 const connection = await connect({ servers: url });

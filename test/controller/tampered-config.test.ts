@@ -72,3 +72,17 @@ test('what the leader has not published is not looked at again and again', async
     ['orders.default'],
   );
 });
+
+test('what somebody writes over a publication right before it changes does not end the term of the leader', async (t) => {
+  const { config, old, controller, ...plane } = await start(t);
+  for (const [at, text] of ['x', old[SNAPSHOT]!].entries()) {
+    await config.put(SNAPSHOT, text);
+    const backend = `c${at}`;
+    await plane.done('apply', { resources: [route('orders', 'orders.default', backend)] });
+    const snapshot = await plane.snapshot('orders.default');
+    t.is(snapshot?.producer.rules[0]?.backends[0]?.service, `${backend}.default`);
+  }
+  const metrics = await controller.metrics.registry.metrics();
+  t.regex(metrics, /weft_controller_failures_total 0/);
+  t.regex(metrics, /weft_controller_tampered_total\{bucket="config"\} [2-9]/);
+});

@@ -36,7 +36,13 @@ export interface TestMesh {
   readonly nats: TestNats;
   readonly seed: string;
   /** Makes one more agent, not yet started; it is stopped with the mesh. */
-  make(host: string, workloads: readonly TestWorkload[], drainMs?: number, data?: string): Promise<TestAgent>;
+  make(
+    host: string,
+    workloads: readonly TestWorkload[],
+    drainMs?: number,
+    data?: string,
+    defaultAction?: AgentConfig['defaultAction'],
+  ): Promise<TestAgent>;
   /** Starts one more agent; it is stopped with the mesh. */
   add(host: string, workloads: readonly TestWorkload[], drainMs?: number): Promise<TestAgent>;
   stop(): Promise<void>;
@@ -53,7 +59,7 @@ export async function startMesh(servers?: readonly TestNats[]): Promise<TestMesh
   if (nats === undefined) throw new Error('a mesh needs a server');
   const { seed } = createRoot();
   const agents: Agent[] = [];
-  const make: TestMesh['make'] = async (host, workloads, drainMs = 5_000, data) => {
+  const make: TestMesh['make'] = async (host, workloads, drainMs = 5_000, data, defaultAction = 'allow') => {
     const resolved: WorkloadConfig[] = [];
     for (const { service, ports = [], calls = false, health } of workloads) {
       resolved.push({
@@ -74,6 +80,7 @@ export async function startMesh(servers?: readonly TestNats[]): Promise<TestMesh
       drainMs,
       root: undefined,
       data,
+      defaultAction,
       workloads: resolved,
     };
     const keyring = createRootKeyring({
@@ -144,10 +151,12 @@ export async function startRawApplication(
 /**
  * Resolves with what `look` gives once that is neither undefined nor false; looks again every few milliseconds.
  * A `look` that throws has not seen it yet. Gives up with `what`, and what was thrown last, after a while.
+ * `everyMs`: the pause between two looks; longer for those that start a process.
  */
 export async function until<T>(
   look: () => Promise<T | undefined | false> | T | undefined | false,
   what: string,
+  everyMs = 5,
 ): Promise<T> {
   const giveUp = AbortSignal.timeout(30_000);
   let cause: unknown;
@@ -158,7 +167,7 @@ export async function until<T>(
     } catch (error) {
       cause = error;
     }
-    await new Promise((resolve) => setTimeout(resolve, 5));
+    await new Promise((resolve) => setTimeout(resolve, everyMs));
   }
   throw new Error(`gave up waiting for: ${what}`, { cause });
 }

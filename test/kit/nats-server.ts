@@ -48,17 +48,3 @@ export async function startNats(options: { port?: number; args?: string[] } = {}
     resume: () => server.signal('SIGCONT'),
   };
 }
-
-/** Servers that know each other, JetStream clustered; resolves when all take connections. */
-export async function startNatsCluster(count = 3): Promise<readonly TestNats[]> {
-  const routePorts = await Promise.all(Array.from({ length: count }, freePort));
-  const routes = routePorts.map((port) => `nats://127.0.0.1:${port}`);
-  const others = (index: number) => routes.filter((_, at) => at !== index).join(',');
-  return Promise.all(
-    routes.map((route, index) =>
-      startNats({
-        args: ['-n', `n${index}`, '--cluster_name', 'weft', '--cluster', route, '--routes', others(index)],
-      }),
-    ),
-  );
-}

@@ -11,6 +11,8 @@ export interface Publication {
   readonly mesh: string;
   readonly service: string;
   readonly revision: Revision;
+  /** The change set that it follows from; number 0: the store was new, and nothing was ever applied. */
+  readonly policy?: Revision;
 }
 
 /** Why a publication changes nothing; the label under which it is counted. */
@@ -24,7 +26,9 @@ export type PublicationRefusal =
   /** It is not of the form that this release knows. */
   | 'shape'
   /** What is held is newer. */
-  | 'revision';
+  | 'revision'
+  /** It follows from a store without anything, and what is held from one that was lost: nobody has taken that back. */
+  | 'blank';
 
 export class RefusedPublication extends Error {
   readonly reason: PublicationRefusal;
@@ -68,6 +72,10 @@ export function checkPublication<P extends Publication>(
   if (newer < 0) {
     const [given, has] = [publication.revision.join('.'), held?.revision.join('.')];
     throw new RefusedPublication('revision', `the ${kind} of ${service} is ${given}, and ${has} is held`);
+  }
+  if (publication.policy?.[1] === 0 && (held?.policy?.[1] ?? 0) > 0) {
+    const what = `the ${kind} of ${service} is of a policy store that was made anew and holds nothing yet`;
+    throw new RefusedPublication('blank', `${what}: change set ${held?.policy?.[1]} is held on to`);
   }
   return publication;
 }

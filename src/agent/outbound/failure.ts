@@ -51,7 +51,13 @@ export function sendFailure(connection: ServerConnection, method: string, failur
 }
 
 /** Where waiting a moment is likely to help. */
-const RETRY_AFTER: ReadonlySet<ErrorCode> = new Set(['bus_down', 'overloaded', 'no_endpoint']);
+const RETRY_AFTER: ReadonlySet<ErrorCode> = new Set([
+  'bus_down',
+  'overloaded',
+  'no_endpoint',
+  'policy_unknown',
+  'retry_budget_spent',
+]);
 
 /** A string of structured fields (RFC 8941 §3.3.3): printable ASCII, quotes and backslashes escaped. */
 function quoted(text: string): string {

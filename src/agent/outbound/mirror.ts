@@ -6,7 +6,8 @@ import { encodeRequestHead, type WireRequestHead } from '../../protocol/head.ts'
 import { LIMITS } from '../../protocol/limits.ts';
 import type { Stream, StreamHandler } from '../link/stream.ts';
 import type { Roster } from '../roster.ts';
-import type { OpenStream } from './proxy.ts';
+import { refuseEarly } from './early-refusal.ts';
+import type { OutboundParts } from './proxy.ts';
 
 export class MirrorCopy implements StreamHandler {
   /** In the roster of the copies under way. */
@@ -22,11 +23,12 @@ export class MirrorCopy implements StreamHandler {
     this.#untilMs = nowMs + LIMITS.mirrorMs;
   }
 
-  /** `head`: the request's own, for the service that gets the copy. A service that cannot be asked gets none. */
-  start(open: OpenStream, head: WireRequestHead, last: boolean): void {
+  /** `head`: the request's own, for the service that gets the copy. One that cannot be asked, or would refuse, gets none. */
+  start(parts: OutboundParts, head: WireRequestHead, last: boolean): void {
     try {
+      refuseEarly(parts, head);
       const text = encodeRequestHead({ ...head, fields: withoutExpect(head.fields) });
-      this.#stream = open(head.service, undefined, text, last, this);
+      this.#stream = parts.open(head.service, undefined, text, last, this);
       this.#active.add(this);
     } catch {
       this.#stream = undefined;

@@ -2,7 +2,7 @@
  * Whether a request that failed may be sent again, and when. One more try, only when no application can have
  * seen it (RFC 9110 §9.2.2), and only within the budget, so that retries never multiply an overload (Finagle).
  */
-import { ERRORS, type ErrorCode } from '../../protocol/errors.ts';
+import { ERRORS, type ErrorCode, WeftError } from '../../protocol/errors.ts';
 import { type Fields, fieldValue } from '../../protocol/fields.ts';
 import { isIdempotent } from '../../protocol/idempotent.ts';
 import { LIMITS } from '../../protocol/limits.ts';
@@ -80,6 +80,32 @@ export function routeRetries(retry: Retry, code: ErrorCode, method: string, fiel
   if (!isConnectionError(code)) return false;
   return (
     retry.codes.length > 0 || isIdempotent(method) || fieldValue(fields, 'idempotency-key') !== undefined
+  );
+}
+
+/** The same, or that no application can have seen the request. `retry`: what its route says, if anything. */
+export function worthRepeating(
+  retry: Retry | undefined,
+  code: ErrorCode,
+  method: string,
+  fields: Fields,
+): boolean {
+  return worthRetrying(code) || (retry !== undefined && routeRetries(retry, code, method, fields));
+}
+
+/** What the caller is told when the last try of a route's retries has not reached the application (GEP-1731). */
+export function exhausted(error: WeftError, tries: number): WeftError {
+  if (tries === 1 || !isConnectionError(error.code) || error.code === 'deadline') return error;
+  const last = `${tries} tries, of which the last ended with ${error.code}: ${error.message}`;
+  return new WeftError('retries_exhausted', last);
+}
+
+/** What the caller is told when a route's retry is refused because the budget is used up: 503, whatever `why` (GEP-3388). */
+export function overBudget(why: string): WeftError {
+  const budget = `${LIMITS.retryPerSecond} a second and ${LIMITS.retryRatio * 100} % of the requests`;
+  return new WeftError(
+    'retry_budget_spent',
+    `${why}: not tried again, over the budget of ${budget} of this agent`,
   );
 }
 

@@ -6,6 +6,7 @@ import type { FieldPath } from '../../protocol/config-fault.ts';
 import { nearestWord } from '../../protocol/nearest-word.ts';
 import { isAuthorizationPolicy, policyTarget } from './authorization-policy.ts';
 import { checkAuthorizationReferences } from './authorization-references.ts';
+import { brokenRoutes } from './dependent-routes.ts';
 import { isHttpRoute } from './http-route.ts';
 import { checkNames } from './name-references.ts';
 import { type Resource, resourceKey } from './resource.ts';
@@ -90,6 +91,7 @@ export function checkReferences(
     faults.push({ resource, path, expected, found }),
   );
   faults.push(...checkNames(changed, after, known));
+  warnings.push(...brokenRoutes(changed, all, after, known));
   return { faults, warnings };
 }
 

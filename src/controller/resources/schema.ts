@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { Ajv, type ValidateFunction } from 'ajv';
-import { KINDS } from './resource.ts';
+import { KINDS, type Kind } from './resource.ts';
 
 /** RFC 3339, of a day and second that exist. */
 const TIME = /^\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)$/;
@@ -8,20 +8,25 @@ const TIME = /^\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)
 const FORMATS = { 'weft-time': (text: string) => TIME.test(text) && !Number.isNaN(Date.parse(text)) };
 
 /**
- * The checks of all kinds, by kind. The schemas are read where they stand, so that the files that people's editors
- * use and the checks cannot drift apart.
+ * Gives the check of a kind, which is compiled when it is asked for first: all of them take a third of a second, and most
+ * commands read resources of one kind. The schemas are read where they stand, so that the files that people's editors use
+ * and the checks cannot drift apart; that they are good ones is a matter of tests.
  */
-export function compileResourceSchemas(): ReadonlyMap<string, ValidateFunction> {
+export function loadResourceSchemas(): (kind: Kind) => ValidateFunction {
   const schemas = KINDS.map(({ schema }) => load(schema));
   const options = { allErrors: true, verbose: true, strictRequired: false, strictTypes: false } as const;
-  const ajv = new Ajv({ ...options, allowUnionTypes: true, formats: FORMATS, schemas });
-  return new Map(
-    KINDS.map(({ kind, schema }) => {
-      const validate = ajv.getSchema(`https://weft.dev/schemas/${schema}.schema.json`);
-      if (validate === undefined) throw new Error(`no schema named ${schema}`);
-      return [kind, validate];
-    }),
-  );
+  const ajv = new Ajv({
+    ...options,
+    allowUnionTypes: true,
+    validateSchema: false,
+    formats: FORMATS,
+    schemas,
+  });
+  return ({ schema }) => {
+    const validate = ajv.getSchema(`https://weft.dev/schemas/${schema}.schema.json`);
+    if (validate === undefined) throw new Error(`no schema named ${schema}`);
+    return validate;
+  };
 }
 
 function load(name: string): object {

@@ -12,7 +12,7 @@ import { checkAuthorizationPolicy, isAuthorizationPolicy, policySpec } from './a
 import type { HttpRouteSpec } from './http-route.ts';
 import { KINDS, type Kind, type Metadata, type Resource } from './resource.ts';
 import { checkRoute } from './route-rules.ts';
-import { compileResourceSchemas } from './schema.ts';
+import { loadResourceSchemas } from './schema.ts';
 import { checkService, type ServiceSpec } from './service.ts';
 
 /** One thing that is wrong in a resource, wherever it came from. */
@@ -34,7 +34,7 @@ export type Refuse = (path: FieldPath, expected: string, found?: string) => void
 const FAULTS_MAX = 100;
 const DEPTH_MAX = 64;
 
-let schemas: ReadonlyMap<string, ValidateFunction> | undefined;
+let schemaOf: ((kind: Kind) => ValidateFunction) | undefined;
 
 /**
  * The resource with its namespace filled in and without what only a controller says (status, revision, …); its spec
@@ -56,8 +56,8 @@ export function validateResource(value: unknown): Validation {
   }
   const kind = kindOfValue(value as Record<string, unknown>, refuse);
   if (kind === undefined) return { faults };
-  schemas ??= compileResourceSchemas();
-  const validate = schemas.get(kind.kind)!;
+  schemaOf ??= loadResourceSchemas();
+  const validate = schemaOf(kind);
   if (!validate(value)) {
     const make = (path: FieldPath, expected: string, found?: string) => ({
       path,

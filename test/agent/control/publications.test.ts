@@ -115,6 +115,21 @@ test('D1 D2 whatever else arrives is refused, counted by its reason, and changes
   t.is(changes.length, 1);
 });
 
+test('D2 what follows from a policy store that holds nothing yet takes nothing back from one that was lost', async (t) => {
+  const { publications, bus, publish, refused } = create();
+  publications.attach(bus);
+  publications.want(ORDERS);
+  await settled();
+  const of = (revision: Revision, policy: Revision) => ({ ...snapshot(revision), policy });
+  publish(sealed(seed, 'snapshot', of([1, 5], [1, 0])));
+  publish(sealed(seed, 'snapshot', of([1, 6], [1, 3])));
+  publish(sealed(seed, 'snapshot', of([2, 1], [2, 0])));
+  t.deepEqual(publications.get(ORDERS)?.revision, [1, 6]);
+  publish(sealed(seed, 'snapshot', of([2, 2], [2, 1])));
+  t.deepEqual(publications.get(ORDERS)?.revision, [2, 2]);
+  t.deepEqual(refused, ['blank']);
+});
+
 test('a fault of who makes use of a publication is said, and stops nothing', async (t) => {
   const { publications, bus, publish, refused } = create();
   publications.attach(bus);

@@ -46,5 +46,5 @@ test('Retry-After stands only where waiting helps', (t) => {
   const told = CODES.filter((code) =>
     failureOf(new WeftError(code, ''), 'a', undefined).fields.includes('retry-after'),
   );
-  t.deepEqual(told.sort(), ['bus_down', 'no_endpoint', 'overloaded']);
+  t.deepEqual(told.sort(), ['bus_down', 'no_endpoint', 'overloaded', 'policy_unknown', 'retry_budget_spent']);
 });

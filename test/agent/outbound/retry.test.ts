@@ -71,6 +71,7 @@ test('only what no application can have seen is worth a retry', (t) => {
     'no_endpoint',
     'not_serving',
     'overloaded',
+    'policy_unknown',
     'upstream_connect_timeout',
     'upstream_refused',
   ]);

@@ -194,3 +194,21 @@ test('a policy for an unknown service, and two for one service, are warnings', (
     /default\/q has the same target/,
   );
 });
+
+test('a Service whose ports change tells which stored routes lose something by it', (t) => {
+  const ports = (...numbers: number[]) => ({ ports: numbers.map((port) => ({ port, name: `p${port}` })) });
+  const [before, after] = [service('users', ports(80, 81)), service('users', ports(81))];
+  const sends = rules({ backendRefs: [backend('users')] });
+  const attached = route({ parentRefs: [{ ...toService('users'), sectionName: 'p80' }], rules: [{}] });
+  const renamed = { ...attached, metadata: { ...attached.metadata, name: 'attached' } };
+  t.deepEqual(check([after], [before, sends, renamed]).warnings, [
+    `spec.ports: HTTPRoute default/${sends.metadata.name}: users.default has no port 80: what it sends there gets 500`,
+    'spec.ports: HTTPRoute default/attached: it is attached no more: users.default has no port named p80',
+  ]);
+  t.deepEqual(check([before], [before, sends, renamed]).warnings, []);
+  t.deepEqual(
+    check([after], [after, sends, renamed]).warnings,
+    [],
+    'what was broken before is not told again',
+  );
+});
