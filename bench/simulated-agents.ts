@@ -7,9 +7,11 @@ import { connect } from '@nats-io/transport-node';
 import { createAnnouncer } from '../src/agent/control/announcer.ts';
 import { Publications } from '../src/agent/control/publications.ts';
 import { type Bus, connectBus } from '../src/agent/link/bus.ts';
-import { createRootKeyring, type Keyring } from '../src/protocol/keyring.ts';
+import type { Keyring } from '../src/protocol/keyring.ts';
 import { readSnapshot } from '../src/protocol/read-snapshot.ts';
+import { NO_REVISION } from '../src/protocol/revision.ts';
 import type { Snapshot } from '../src/protocol/snapshot.ts';
+import { createRootKeyring } from '../test/kit/root-keyring.ts';
 
 const SERVICE = 'orders.default';
 const BEAT_MS = 1_000;
@@ -64,6 +66,7 @@ async function start(index: number): Promise<void> {
     read: readSnapshot,
     disk: undefined,
     kept: new Set([SERVICE]),
+    floor: () => NO_REVISION,
     now,
     random: Math.random,
     fault: (error) => process.stderr.write(`${agent}: ${error}\n`),

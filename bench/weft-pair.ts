@@ -1,11 +1,13 @@
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { findNatsServer } from '../src/cli/nats-binary.ts';
 import { startNatsServer } from '../src/cli/nats-server.ts';
+import { giveIdentity } from '../test/kit/identity-file.ts';
 import { freePort } from './ports.ts';
 import type { Processes } from './processes.ts';
+import { publishServiceKeys } from './service-keys.ts';
 import type { Started } from './started-process.ts';
 
 const WEFT = fileURLToPath(new URL('../src/cli/weft.ts', import.meta.url));
@@ -44,18 +46,33 @@ export async function startWeftPair(
   const binary = await findNatsServer(process.env.PATH ?? '');
   const bus = await startNatsServer({ binary, port: 0, storeDir: join(folder, 'nats') });
   processes.onEnd(() => bus.stop());
-  await publish?.(bus.url, MESH, join(folder, 'root.nk'));
+  const rootFile = join(folder, 'root.nk');
+  const rootSeed = await readFile(rootFile, 'utf8');
+  const served = Object.keys(services).map((service) => `${service}.default`);
+  await publishServiceKeys(bus.url, MESH, rootSeed, served);
+  await publish?.(bus.url, MESH, rootFile);
 
   const port = await freePort();
-  const startAgent = async (host: string, workloads: readonly object[]) => {
+  const startAgent = async (
+    host: string,
+    workloads: readonly { readonly service: string; readonly [field: string]: unknown }[],
+  ) => {
     const admin = `127.0.0.1:${await freePort()}`;
     const file = join(folder, `${host}.json`);
+    const data = join(folder, 'data', host);
+    await giveIdentity(
+      data,
+      rootSeed,
+      MESH,
+      host,
+      workloads.map(({ service }) => `${service}.default`),
+    );
     // JSON is YAML: no writer needed.
     await writeFile(
       file,
-      JSON.stringify({ mesh: MESH, host, nats: { servers: [bus.url] }, admin, workloads }),
+      JSON.stringify({ mesh: MESH, host, nats: { servers: [bus.url] }, admin, data, workloads }),
     );
-    const args = [...nodeArgs(host), WEFT, 'agent', '-f', file, '--root', join(folder, 'root.nk')];
+    const args = [...nodeArgs(host), WEFT, 'agent', '-f', file];
     const agent = processes.start(NODE, args, { WEFT_PARENT: 'stdin' });
     await untilReady(admin, agent);
     return agent;

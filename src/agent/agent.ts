@@ -4,20 +4,28 @@
  *   doors ─▶ outbound ─▶ link ═ NATS ═ link ─▶ inbound ─▶ applications
  */
 import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { credsAuthenticator } from '@nats-io/nats-core';
 import type { Logger } from 'pino';
 import type { Registry } from 'prom-client';
 import { WeftError } from '../protocol/errors.ts';
+import type { PeerIdentity } from '../protocol/introduction.ts';
 import type { Keyring } from '../protocol/keyring.ts';
 import { LIMITS } from '../protocol/limits.ts';
+import { isServiceName } from '../protocol/names.ts';
+import { natsUser } from '../protocol/nats-user.ts';
+import { compareRevisions, NO_REVISION } from '../protocol/revision.ts';
+import { agentInbox } from '../protocol/subjects.ts';
 import { Tracer } from '../protocol/trace.ts';
+import { TRUST_NAME } from '../protocol/trust-list.ts';
 import { createAuthorization } from './authorization.ts';
 import type { AgentConfig } from './config.ts';
 import { createAnnouncer } from './control/announcer.ts';
 import { createControlPlane } from './control/control-plane.ts';
 import { goneProcesses } from './control/gone.ts';
 import { createSnapshotDisk } from './control/snapshot-disk.ts';
+import { createEvidenceLog } from './evidence-log.ts';
 import { createFailureLog } from './failure-log.ts';
 import { probe } from './health/probe.ts';
 import { createWorkloads } from './health/workloads.ts';
@@ -25,8 +33,10 @@ import { InboundProxy } from './inbound/proxy.ts';
 import { Upstream } from './inbound/upstream.ts';
 import { type AgentState, createLifecycle } from './lifecycle.ts';
 import { type Bus, connectBus } from './link/bus.ts';
+import { createLateStreams } from './link/late-streams.ts';
 import { Link, type Serve } from './link/link.ts';
 import { openLocal } from './link/local.ts';
+import { DEAF } from './link/stream.ts';
 import { AgentMetrics } from './metrics.ts';
 import { Balancer } from './outbound/balancer.ts';
 import { Door } from './outbound/door.ts';
@@ -35,6 +45,10 @@ import { RetryBudget } from './outbound/retry.ts';
 import { RouteBook, type SnapshotSource } from './outbound/route-book.ts';
 import { createSocketOwners } from './outbound/socket-owner.ts';
 import { Ticker } from './ticker.ts';
+import { skewText } from './trust/clock-skew.ts';
+import type { Membership } from './trust/membership.ts';
+import { createRenewal } from './trust/renewal.ts';
+import { tokenAdvice } from './trust/token-advice.ts';
 
 export interface Agent {
   /** Opens the doors, then connects. Resolves when the agent serves; throws only if a door cannot be opened. */
@@ -62,6 +76,10 @@ export interface Agent {
 export interface AgentParts {
   readonly config: AgentConfig;
   readonly keyring: Keyring;
+  /** Of an enrolled agent, whose keyring is that one; it is renewed while the agent runs. */
+  readonly membership?: Membership;
+  /** Seed of the NKey that the agent has now, by which NATS knows it if there are no credentials. Secret. */
+  readonly natsSeed?: () => string;
   readonly log: Logger;
   /** From 0 to 1; for the jitter of retries. */
   readonly random?: () => number;
@@ -74,6 +92,8 @@ export interface AgentParts {
 export function createAgent({
   config,
   keyring,
+  membership,
+  natsSeed,
   log,
   random = Math.random,
   snapshots,
@@ -86,7 +106,8 @@ export function createAgent({
   for (const { service, upstream } of config.workloads) {
     if (upstream.length > 0) upstreams.set(service, new Upstream(upstream, now));
   }
-  const self = keyring.verify(keyring.document);
+  // An identity that has ended is no reason not to start: it may be renewed.
+  const self = membership?.keyring.self ?? keyring.verify(keyring.document);
 
   const failed = createFailureLog(log, now);
   const authorization = createAuthorization({
@@ -107,6 +128,11 @@ export function createAgent({
   });
   const serve: Serve = (stream, from, head, last) => {
     ticker.wake();
+    const { fault } = keyring;
+    if (fault !== undefined) {
+      stream.reset('identity_invalid', fault);
+      return DEAF;
+    }
     return inbound.serve(stream, from, head, last);
   };
   let refusalLoggedMs = Number.NEGATIVE_INFINITY;
@@ -118,6 +144,8 @@ export function createAgent({
     keyring,
     disk,
     served: new Set(upstreams.keys()),
+    trustDisk: membership?.trustDisk,
+    floor: (kind, service) => membership?.floor(kind, service) ?? NO_REVISION,
     now,
     wallMs: Date.now,
     random,
@@ -129,6 +157,12 @@ export function createAgent({
       log[due ? 'warn' : 'debug']({ kind, reason, details }, 'publication refused');
     },
     fault: (error) => log.error({ err: error }, 'a publication met a fault of the agent'),
+  });
+  const evidence = createEvidenceLog({
+    folder: config.data === undefined ? undefined : join(config.data, 'evidence'),
+    log,
+    now,
+    counted: (result, packets) => metrics.evidence(result, packets),
   });
   const { lists, identify } = control;
   const source = snapshots ?? control.snapshots;
@@ -151,23 +185,42 @@ export function createAgent({
       fault: (error) => log.error({ err: error }, 'a packet met a fault of the agent'),
       served: (service, endpoint) => balancer.learned(service, endpoint),
       missing: (service, agent) => balancer.forget(service, agent),
+      proven: (service, packet) => evidence.append(service, packet.line()),
     },
   });
+  /** The key of a service stands in its list. */
+  const listed = (service: string) => lists.get(service) !== undefined || lists.known(service);
+  const late = createLateStreams({ known: listed, now });
   const open: OpenStream = (service, endpoint, head, last, handler) => {
     ticker.wake();
+    const { fault } = keyring;
+    if (fault !== undefined) throw new WeftError('identity_invalid', fault);
+    if (membership === undefined || endpoint !== undefined || !link.up || listed(service)) {
+      return openNow(service, endpoint, head, last, handler);
+    }
+    lists.want(service);
+    return late.open(service, handler, () =>
+      openNow(service, balancer.pick(service, true), head, last, handler),
+    );
+  };
+  const openNow: OpenStream = (service, endpoint, head, last, handler) => {
     if (endpoint === self || (!link.up && serving.has(service))) {
       return openLocal(serve, self, head, last, handler);
     }
     if (!link.up) throw new WeftError('bus_down', lifecycle.reason ?? 'the connection to NATS is lost');
+    const signed = routes.snapshotOf(service)?.evidence === 'signed';
     return endpoint === undefined
-      ? link.openToService(service, head, last, handler, balancer.spread(service))
-      : link.openToInstance(service, endpoint, head, last, handler);
+      ? link.openToService(service, head, last, handler, balancer.spread(service), signed)
+      : link.openToInstance(service, endpoint, head, last, handler, signed);
   };
   const routes = new RouteBook(source, now);
   lists.watch((service, before) => {
-    balancer.published(service);
     const list = lists.get(service);
+    if (list?.keys !== undefined) membership?.keyring.published(service, list.keys);
+    balancer.published(service);
+    late.look();
     if (list === undefined) return;
+    if (upstreams.has(service)) joinOrLeave(service);
     for (const gone of goneProcesses(before, list, identify)) link.gone(service, gone);
   });
 
@@ -201,15 +254,53 @@ export function createAgent({
     delay: later,
     tooLarge: (bytes) => log.error({ bytes }, 'heartbeat is larger than NATS takes; use fewer labels'),
   });
-  control.snapshots.watch(() => announcer.appliedChanged());
+  control.snapshots.watch((service) => {
+    announcer.appliedChanged();
+    if (upstreams.has(service)) joinOrLeave(service);
+  });
+  control.trust.watch(() => {
+    const list = control.trust.get(TRUST_NAME);
+    if (list === undefined || membership === undefined) return;
+    const { roots } = membership.keyring;
+    membership.trust(list);
+    identify.forget();
+    // What a new root has signed was not taken before.
+    if (roots.join() !== list.roots.join()) control.refresh();
+    const isOut = ({ agent, issuedAtMs }: PeerIdentity) => membership.keyring.isCut(agent, issuedAtMs);
+    link.expel(isOut);
+    balancer.expel(isOut);
+    watchIdentity();
+  });
+
+  /** Why nothing is called or served now, as it was said last. */
+  let fault: string | undefined;
+  /** An identity ends by the clock or by a trust list, and holds again once it is renewed. */
+  function watchIdentity(): void {
+    const ended = keyring.fault;
+    if (ended !== fault) {
+      fault = ended;
+      if (ended === undefined) log.info('the identity of this agent holds again');
+      else {
+        log.error({ reason: ended }, 'this agent neither calls nor serves');
+        link.fail(new WeftError('identity_invalid', ended));
+      }
+    }
+    for (const service of upstreams.keys()) joinOrLeave(service);
+  }
+
+  /** Who may call a service stands in its snapshot: as long as there is one that is not here, nobody may. */
+  function lacksPolicy(service: string): boolean {
+    if (membership === undefined || source.get(service) !== undefined) return false;
+    return compareRevisions(membership.floor('snapshot', service), NO_REVISION) > 0;
+  }
 
   /** Only who is ready takes requests; what runs already goes on. */
   function joinOrLeave(service: string): void {
-    const ready = workloads.isReady(service);
+    const may = keyring.fault === undefined && workloads.isReady(service) && !lacksPolicy(service);
     const kept = accepting === 'kept' && source.get(service) !== undefined;
-    if (ready && (kept || accepting === 'all')) serving.add(service);
+    if (may && (kept || accepting === 'all')) serving.add(service);
     else serving.delete(service);
-    if (ready && accepting === 'all') link.join(service);
+    if (may && accepting === 'all') link.join(service, keyring.canServe(service));
     else link.leave(service);
   }
 
@@ -225,6 +316,40 @@ export function createAgent({
       if (lifecycle.state !== during) return false;
     }
     return true;
+  }
+
+  const renewal =
+    membership === undefined
+      ? undefined
+      : createRenewal({
+          membership,
+          served: [...upstreams.keys()],
+          services: () => [...upstreams.keys(), ...calledServices()].slice(0, LIMITS.renewalServicesMax),
+          replaceBeforeMs: () =>
+            control.trust.get(TRUST_NAME)?.renew.find(({ agent }) => agent === config.host)?.beforeMs,
+          now,
+          wallMs: Date.now,
+          random,
+          renewed({ trust }, why, skewMs) {
+            const expires = new Date(membership.keyring.identity.expiresAtMs).toISOString();
+            log.info({ why, expires }, 'identity renewed');
+            if (Math.abs(skewMs) > LIMITS.skewToldMs) log.warn(skewText(skewMs));
+            if (trust !== '') control.trust.offer(TRUST_NAME, trust);
+            control.refresh();
+            link.introduce();
+            announcer.changed();
+            watchIdentity();
+          },
+          failed(error, why, retryMs) {
+            const reason = error instanceof Error ? error.message : String(error);
+            log.warn({ why, reason, retryMs }, 'identity not renewed; it is tried again');
+          },
+        });
+
+  /** Of which snapshots are followed because they are called here. */
+  function calledServices(): string[] {
+    const called = [...control.snapshots.all()].map(([service]) => service);
+    return called.filter((service) => isServiceName(service) && !upstreams.has(service));
   }
 
   const outbound = {
@@ -255,6 +380,7 @@ export function createAgent({
   const ticker = new Ticker(LIMITS.tickMs, now, (nowMs) => {
     link.tick(nowMs);
     inbound.tick(nowMs);
+    late.look();
     for (const door of doors) door.proxy.tick(nowMs);
     return busy();
   });
@@ -263,6 +389,8 @@ export function createAgent({
     routes.expire(nowMs);
     balancer.expire(nowMs);
     control.tick(nowMs);
+    if (membership !== undefined) watchIdentity();
+    renewal?.tick();
     announcer.beat();
     for (const upstream of upstreams.values()) upstream.expire(nowMs);
     return true;
@@ -300,6 +428,18 @@ export function createAgent({
     };
   }
 
+  /** What keeps workloads that are ready from being served, in words. */
+  function unserved(): string[] {
+    const said: string[] = [];
+    for (const service of upstreams.keys()) {
+      if (!self.workloads.has(service)) {
+        said.push(`${service}: the identity of ${config.host} does not name it; ${tokenAdvice(config)}`);
+      } else if (lacksPolicy(service)) said.push(`${service}: its published snapshot is not here yet`);
+      else if (!keyring.canServe(service)) said.push(`${service}: its present key is not here yet`);
+    }
+    return said;
+  }
+
   function serves(): boolean {
     return inbound.active.size + link.counts().served > 0;
   }
@@ -315,6 +455,11 @@ export function createAgent({
     metrics.number(`weft_${unit}`, 'What is open now', () => counts()[name] ?? 0);
   }
   metrics.number('weft_peers', 'Agent processes that packets have come from', () => link.counts().peers);
+  metrics.number(
+    'weft_identity_expiry_timestamp_seconds',
+    'When the identity of this agent ends, in Unix time',
+    () => self.expiresAtMs / 1000,
+  );
   metrics.number('weft_bus_up', '1 while connected to NATS', () => (link.up ? 1 : 0));
 
   metrics.gauge('weft_publications_held', 'What is held of what the control plane publishes', 'kind', () => [
@@ -337,6 +482,9 @@ export function createAgent({
         servers: [...servers],
         name: `weft ${config.mesh} ${config.host}`,
         ...(creds === undefined ? {} : { authenticator: credsAuthenticator(() => readFileSync(creds)) }),
+        ...(creds !== undefined || natsSeed === undefined
+          ? {}
+          : natsUser(natsSeed, agentInbox(config.mesh, config.host))),
       },
       {
         lost() {
@@ -369,6 +517,7 @@ export function createAgent({
       link.detach();
       link.attach(bus);
       control.attach(bus);
+      renewal?.attach(bus);
       if (!(await policyIsKnown('syncing'))) return;
       accept('all');
       await bus.flush();
@@ -391,10 +540,11 @@ export function createAgent({
       for (const door of doors) door.stop();
       workloads.stop();
       announcer.leave();
+      renewal?.detach();
       control.detach();
       link.detach();
       for (const upstream of upstreams.values()) upstream.close();
-      const ended = [bus?.close(), disk?.settled()];
+      const ended = [bus?.close(), disk?.settled(), membership?.trustDisk.settled(), evidence.settled()];
       Promise.allSettled(ended).then(() => stopped.resolve());
     },
     redialMs: () => LIMITS.redialMs * (1 + random()),
@@ -412,6 +562,7 @@ export function createAgent({
         for (const door of doors) door.stop();
         throw error;
       }
+      watchIdentity();
       sweeper.wake();
       workloads.start();
       lifecycle.start();
@@ -429,9 +580,10 @@ export function createAgent({
       return lifecycle.state;
     },
     get ready() {
-      return lifecycle.state === 'serving' && link.up;
+      return lifecycle.state === 'serving' && link.up && keyring.fault === undefined;
     },
     get reason() {
+      if (keyring.fault !== undefined) return keyring.fault;
       if (lifecycle.reason !== undefined) return lifecycle.reason;
       return lifecycle.state === 'serving' && !link.up ? 'the connection to NATS is lost' : undefined;
     },
@@ -439,7 +591,7 @@ export function createAgent({
     registry: metrics.registry,
     describe: () => config,
     publications: () => control.describe(),
-    waiting: () => [...workloads.waiting(), ...control.waiting(), ...unknownPolicies()],
+    waiting: () => [...workloads.waiting(), ...control.waiting(), ...unknownPolicies(), ...unserved()],
   });
 }
 

@@ -23,8 +23,6 @@ export interface AgentConfig {
   /** The door for callers without identity, if there is one. */
   readonly listen: ListenAddress | undefined;
   readonly drainMs: number;
-  /** The file with the mesh root's seed, if the configuration names one. */
-  readonly root: string | undefined;
   /** The folder for what the agent keeps, if the configuration names one. */
   readonly data: string | undefined;
   /** What becomes of requests to a service that is served here while no signed snapshot of it is held. */
@@ -40,7 +38,6 @@ interface RawAgent {
   readonly admin: string;
   readonly listen?: RawListen;
   readonly drain?: string;
-  readonly root?: string;
   readonly data?: string;
   readonly authorization?: { readonly default: DefaultAction };
   readonly workloads: readonly RawWorkload[];
@@ -80,9 +77,8 @@ export function readAgentConfig(
     admin: parseLoopback(raw.admin)!,
     listen: raw.listen === undefined ? undefined : parseListen(raw.listen),
     drainMs: raw.drain === undefined ? LIMITS.drainMs : parseDuration(raw.drain)!,
-    root: besideFile(raw.root),
     data: besideFile(raw.data),
-    defaultAction: raw.authorization?.default ?? 'allow',
+    defaultAction: raw.authorization?.default ?? 'deny',
     workloads: Object.freeze(workloads),
   });
 }

@@ -28,6 +28,7 @@ export class AgentMetrics {
   readonly #decisions = new DecisionSeries();
   readonly #refused: Counter<'reason'>;
   readonly #publicationsRefused: Counter<'kind' | 'reason'>;
+  readonly #evidence: Counter<'result'>;
 
   constructor() {
     const registers = [this.registry];
@@ -92,6 +93,12 @@ export class AgentMetrics {
       labelNames: ['kind', 'reason'] as const,
       registers,
     });
+    this.#evidence = new Counter({
+      name: 'weft_evidence_packets_total',
+      help: 'Signed packets that were to be kept as evidence, by whether they were written or lost',
+      labelNames: ['result'] as const,
+      registers,
+    });
   }
 
   recorder(side: Side): RequestRecorder {
@@ -108,6 +115,10 @@ export class AgentMetrics {
 
   packetRefused(reason: Refusal): void {
     this.#refused.inc({ reason });
+  }
+
+  evidence(result: 'written' | 'lost', packets: number): void {
+    this.#evidence.inc({ result }, packets);
   }
 
   publicationRefused(kind: PublicationKind, reason: PublicationRefusal): void {

@@ -5,7 +5,8 @@ import { startWeftChild, type WeftChild } from './weft-child.ts';
 
 export interface AgentProcessOptions {
   readonly configFile: string;
-  readonly rootFile: string;
+  /** What it joins the mesh with, if it has no identity yet. Secret. */
+  readonly joinToken: string | undefined;
   readonly logLevel: string;
   /** Every line that it writes to stderr: its log. */
   readonly onLine: (line: string) => void;
@@ -13,10 +14,11 @@ export interface AgentProcessOptions {
 
 /** Starts an agent as a child, which ends with this process. */
 export function startAgentProcess(options: AgentProcessOptions): WeftChild {
-  const { configFile, rootFile, logLevel } = options;
-  const args = ['agent', '-f', configFile, '--root', rootFile, '--log-level', logLevel];
+  const { configFile, joinToken, logLevel } = options;
+  const args = ['agent', '-f', configFile, '--log-level', logLevel];
+  const secrets = joinToken === undefined ? {} : { WEFT_JOIN_TOKEN: joinToken };
   // For src/agent/garbage.ts, also where this process was started without it.
-  return startWeftChild(args, options.onLine, ['--expose-gc']);
+  return startWeftChild(args, options.onLine, { nodeArgs: ['--expose-gc'], secrets });
 }
 
 /** Writes the agent.yaml of a child, as JSON, which is YAML. Resolves with its path. */

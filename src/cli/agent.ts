@@ -1,12 +1,9 @@
-import { readFileSync, statSync } from 'node:fs';
 import { flushCompileCache } from 'node:module';
-import { dirname, join } from 'node:path';
 import { type Logger, pino } from 'pino';
 import { listenAdmin } from '../agent/admin.ts';
 import { type Agent, createAgent } from '../agent/agent.ts';
-import type { AgentConfig } from '../agent/config.ts';
 import { releaseStartMemory } from '../agent/garbage.ts';
-import { createRootKeyring } from '../protocol/keyring.ts';
+import { agentIdentity, givenToken, takeTokenVariable } from './agent-identity.ts';
 import { EXIT } from './exit.ts';
 import { planAgent } from './plan-agent.ts';
 import { release } from './release.ts';
@@ -16,34 +13,37 @@ const STOP_MS = 1_000;
 
 /**
  * `weft agent`: runs the agent of this host until SIGTERM or SIGINT (drain, exit 0), a second one (stop at
- * once, exit 1), or until the parent that gave it a pipe is gone (`WEFT_PARENT=stdin`; stop, exit 1).
+ * once, exit 1), or until the parent that gave it a pipe is gone (`WEFT_PARENT=stdin`; stop, exit 1). A host that is not
+ * enrolled yet needs a join token; without one, or with one that is refused, it ends (exit 1).
  */
 export async function agent(argv: readonly string[]): Promise<number> {
+  const variable = takeTokenVariable(process.env);
   const plan = planAgent(argv);
   if (typeof plan === 'number') return plan;
-  const { rootFile, logLevel } = plan;
-  const { host, data = join(dirname(rootFile), 'data', host) } = plan.config;
-  const config: AgentConfig = { ...plan.config, data };
+  const { config, logLevel } = plan;
   const log = pino(
     { level: logLevel, base: { host: config.host } },
     pino.destination({ dest: 2, sync: true }),
   );
+  const parent = watchParent();
   try {
-    warn(rootFile, log);
-    const keyring = createRootKeyring({
-      rootSeed: readFileSync(rootFile, 'utf8').trim(),
-      mesh: config.mesh,
-      agent: config.host,
-      workloads: config.workloads.map(({ service }) => service),
-      now: Date.now,
+    const joinToken = givenToken(plan.join, process.env) ?? variable;
+    const membership = await agentIdentity({ config, joinToken, log });
+    const { keyring } = membership;
+    const running = createAgent({
+      config,
+      keyring,
+      membership,
+      natsSeed: () => keyring.keys.seed,
+      log,
+      release: release(),
     });
-    const running = createAgent({ config, keyring, log, release: release() });
     const admin = await listenAdmin(config.admin, running);
     releaseStartMemory();
     // Written at exit otherwise, and not at all by a process that is killed.
     flushCompileCache();
     try {
-      return await run(running, log);
+      return await run(running, parent, log);
     } finally {
       await admin.close();
     }
@@ -53,8 +53,27 @@ export async function agent(argv: readonly string[]): Promise<number> {
   }
 }
 
+interface Parent {
+  /** What to do when it is gone; until this is said the process just ends. */
+  whenGone(stop: () => void): void;
+}
+
+/** A parent that has given this process a pipe as its stdin ends it by ending, also while it is not enrolled yet. */
+function watchParent(): Parent {
+  let stop: () => void = () => process.exit(EXIT.refused);
+  if (process.env.WEFT_PARENT === 'stdin') {
+    const gone = () => stop();
+    process.stdin.resume().once('end', gone).once('error', gone);
+  }
+  return {
+    whenGone(then) {
+      stop = then;
+    },
+  };
+}
+
 /** Resolves with the exit code when it is over; rejects if the agent cannot start (a door's port is taken). */
-async function run(running: Agent, log: Logger): Promise<number> {
+async function run(running: Agent, parent: Parent, log: Logger): Promise<number> {
   const ended = Promise.withResolvers<void>();
   let signals = 0;
   let cutShort = false;
@@ -70,17 +89,9 @@ async function run(running: Agent, log: Logger): Promise<number> {
     else stopAtOnce();
   };
   process.on('SIGTERM', onSignal).on('SIGINT', onSignal);
-  if (process.env.WEFT_PARENT === 'stdin') {
-    process.stdin.resume().once('end', stopAtOnce).once('error', stopAtOnce);
-  }
+  parent.whenGone(stopAtOnce);
   // It resolves late or never while NATS is away; that ends nothing.
   running.start().catch(ended.reject);
   await ended.promise;
   return cutShort ? EXIT.refused : EXIT.done;
-}
-
-function warn(rootFile: string, log: Logger): void {
-  if ((statSync(rootFile).mode & 0o077) !== 0) {
-    log.warn({ file: rootFile }, 'others can read the mesh root: chmod 600 it');
-  }
 }

@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs';
 import { hostname, userInfo } from 'node:os';
 import {
   AuthorizationError,
+  type ConnectionOptions,
   credsAuthenticator,
   type NatsConnection,
   NoRespondersError,
@@ -14,7 +15,10 @@ import {
 import { connect } from '@nats-io/transport-node';
 import type { ApiVerbs, Verb } from '../protocol/api.ts';
 import { CALL_BYTES_MAX, CHANGING_VERBS, signCall } from '../protocol/api-call.ts';
-import { apiSubject } from '../protocol/subjects.ts';
+import { natsTls } from '../protocol/nats-tls.ts';
+import { natsUser } from '../protocol/nats-user.ts';
+import { publicNkeyOf } from '../protocol/nkey.ts';
+import { apiSubject, userInbox } from '../protocol/subjects.ts';
 import { createAnswerReader } from './api-answer.ts';
 import { ApiRefusal } from './api-refusal.ts';
 import { type ContextOptions, type MeshContext, resolveContext } from './context.ts';
@@ -59,12 +63,23 @@ export async function withApi<T>(
   }
 }
 
+/** What NATS wants to know of an operator. */
+type NatsContext = Pick<MeshContext, 'servers' | 'creds' | 'natsSeed'>;
+
+/** Credentials that are named go before the key of the mesh's folder. */
+function credentials({ creds, natsSeed }: Omit<NatsContext, 'servers'>): Partial<ConnectionOptions> {
+  if (creds !== undefined) return { authenticator: credsAuthenticator(() => readFileSync(creds)) };
+  if (natsSeed === undefined) return {};
+  return natsUser(() => natsSeed, userInbox(publicNkeyOf('user', natsSeed)!));
+}
+
 /** @throws UnreachableError that says why NATS takes no connection */
-export async function connectOperator({ servers, creds }: MeshContext): Promise<NatsConnection> {
+export async function connectOperator({ servers, creds, natsSeed }: NatsContext): Promise<NatsConnection> {
   try {
     return await connect({
       servers: [...servers],
-      ...(creds === undefined ? {} : { authenticator: credsAuthenticator(() => readFileSync(creds)) }),
+      ...natsTls(servers),
+      ...credentials({ creds, natsSeed }),
       name: 'weft',
       timeout: DIAL_MS,
       reconnect: false,
@@ -75,7 +90,7 @@ export async function connectOperator({ servers, creds }: MeshContext): Promise<
     throw cause instanceof AuthorizationError
       ? new UnreachableError(
           `NATS at ${where} refuses this client (${message})`,
-          'give its credentials with --creds',
+          'name credentials that it takes with --operator or --creds; with permissions on, `weft nats config` lets new operators in',
           { cause },
         )
       : new UnreachableError(
@@ -86,20 +101,23 @@ export async function connectOperator({ servers, creds }: MeshContext): Promise<
   }
 }
 
-export function createApiClient(connection: NatsConnection, context: MeshContext): ApiClient {
+/** Which mesh is called, and by whom. */
+type CallContext = Pick<MeshContext, 'mesh' | 'servers' | 'signer'>;
+
+export function createApiClient(connection: NatsConnection, context: CallContext): ApiClient {
   const readAnswer = createAnswerReader();
 
   const payloadOf = async (verb: Verb, request: unknown): Promise<string> => {
-    const payload = CHANGING_VERBS.has(verb)
-      ? signCall(await context.signingKey(), {
-          verb,
-          mesh: context.mesh,
-          timeMs: Date.now(),
-          nonce: randomBytes(16).toString('hex'),
-          author: author(),
-          request,
-        })
-      : JSON.stringify(request);
+    const { key, document } = await context.signer();
+    const call = {
+      verb,
+      mesh: context.mesh,
+      timeMs: Date.now(),
+      nonce: randomBytes(16).toString('hex'),
+      author: author(),
+      request,
+    };
+    const payload = signCall(key, call, document);
     const bytesMax = Math.min(connection.info?.max_payload ?? CALL_BYTES_MAX, CALL_BYTES_MAX);
     if (payload.length > bytesMax) {
       throw new UsageError(
@@ -137,6 +155,8 @@ export function createApiClient(connection: NatsConnection, context: MeshContext
       const sent = (payload: string, timeoutMs: number) => once(verb, payload, timeoutMs);
       const tried = () => tryCall<ApiVerbs[V]['response']>(made, sent, { ...TIMES, takenMs });
       let came = await tried();
+      // Two commands of this user at once: the one that was begun first came second, and was not carried out.
+      if (isConflict(came)) came = await tried();
       const stoodBy = came.kind === 'nobody' && CHANGING_VERBS.has(verb) && (await standsBy());
       // One that stands by leads in a moment, if it has just come up.
       if (stoodBy) came = await tried();
@@ -155,6 +175,10 @@ export function createApiClient(connection: NatsConnection, context: MeshContext
   });
 }
 
+function isConflict(came: Try<unknown>): boolean {
+  return came.kind === 'answered' && !came.answer.ok && came.answer.error.code === 'conflict';
+}
+
 function isNoResponders(error: unknown): boolean {
   return error instanceof NoRespondersError || (error instanceof RequestError && error.isNoResponders());
 }
@@ -163,12 +187,12 @@ function causeOf(error: unknown): unknown {
   return error instanceof RequestError && error.cause !== undefined ? error.cause : error;
 }
 
-function silent(verb: Verb, { mesh }: MeshContext): UnreachableError {
+function silent(verb: Verb, { mesh }: CallContext): UnreachableError {
   const what = `the controller of the mesh ${mesh} did not answer within ${TIMES.answeredMs / 1000} s`;
   return new UnreachableError(what, nextAfter(verb));
 }
 
-function unanswered(error: unknown, verb: Verb, { servers }: MeshContext, closed: boolean): unknown {
+function unanswered(error: unknown, verb: Verb, { servers }: CallContext, closed: boolean): unknown {
   const cause = causeOf(error);
   if (closed) {
     const what = `the connection to NATS at ${servers.join(', ')} broke`;
@@ -187,21 +211,21 @@ function nextAfter(verb: Verb): string {
     : 'try again, and look at its log';
 }
 
-function noController({ mesh, servers }: MeshContext): UnreachableError {
+function noController({ mesh, servers }: CallContext): UnreachableError {
   return new UnreachableError(
     `NATS at ${servers.join(', ')} answers, but no controller of the mesh ${mesh} does`,
     `start one with \`weft controller --mesh ${mesh}\` or \`weft up\`, or correct --mesh`,
   );
 }
 
-function noLeader({ mesh }: MeshContext): UnreachableError {
+function noLeader({ mesh }: CallContext): UnreachableError {
   return new UnreachableError(
     `no controller of the mesh ${mesh} leads, so nothing can be changed`,
     '`weft check` says more',
   );
 }
 
-/** `user@host`, for the history. */
+/** `user@host`: whose call it is among those that the same key signs. */
 function author(): string {
   let user = 'unknown';
   try {

@@ -8,7 +8,7 @@ export class ApiRefusal extends Error {
   readonly faults: readonly ApiFault[];
 
   constructor({ code, message, faults = [] }: ApiError) {
-    super(`${printable(message)}${ADVICE[code] ?? ''}`);
+    super(`${printable(message)}`);
     this.name = 'ApiRefusal';
     this.code = code;
     this.faults = faults;
@@ -20,7 +20,3 @@ export class ApiRefusal extends Error {
     return this.code === 'not_leading' ? 'unreachable' : 'refused';
   }
 }
-
-const ADVICE: Partial<Record<ApiError['code'], string>> = {
-  denied: '. Calls that change something are signed: is --root the root of this mesh?',
-};

@@ -2,13 +2,15 @@
 import type { KeyObject } from 'node:crypto';
 import { readFile, stat } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
-import { verificationKey } from '../protocol/identity.ts';
 import { isLabel } from '../protocol/names.ts';
+import { ed25519PrivateKey, seedBytes, verificationKey } from '../protocol/nkey.ts';
 import { readRoot } from '../protocol/root.ts';
 import { signingKey } from '../protocol/signed-document.ts';
 import { UsageError } from './exit.ts';
 import { readRootFile } from './mesh-folder.ts';
+import { findNatsKey } from './nats-keys.ts';
 import { readNatsServers } from './nats-servers.ts';
+import { readOperatorFile } from './operator-file.ts';
 import { printable } from './printable.ts';
 
 export interface ContextOptions {
@@ -17,7 +19,16 @@ export interface ContextOptions {
   readonly mesh?: string;
   readonly creds?: string;
   readonly root?: string;
+  /** An operator's credentials. */
+  readonly operator?: string;
   readonly context?: string;
+}
+
+/** What calls are signed with. */
+export interface CallSigner {
+  readonly key: KeyObject;
+  /** Of the operator whose key it is; absent: it is the root's. */
+  readonly document?: string;
 }
 
 export interface MeshContext {
@@ -25,9 +36,17 @@ export interface MeshContext {
   readonly servers: readonly string[];
   /** A NATS credentials file. */
   readonly creds: string | undefined;
-  /** The root's private key, for calls that change something. @throws UsageError if it is not at hand */
+  /** Where the keys of the mesh are: beside its root, or its context file. */
+  readonly folder?: string | undefined;
+  /** Of the NATS user of whoever works there, if it has one. Secret. */
+  readonly natsSeed?: string | undefined;
+  /** The operator's key if one is named, else the root's. @throws UsageError if neither is at hand */
+  signer(): Promise<CallSigner>;
+  /** The root's private key. @throws UsageError if it is not at hand */
   signingKey(): Promise<KeyObject>;
-  /** The root's public key, for what the controller has signed. @throws UsageError if it is not known */
+  /** Public NKey of the root. @throws UsageError if it is not known */
+  rootPublicKey(): Promise<string>;
+  /** The same, for what the controller has signed. @throws UsageError if it is not known */
   rootKey(): Promise<KeyObject>;
 }
 
@@ -37,6 +56,7 @@ interface ContextFile {
   readonly nats: readonly string[];
   readonly rootPublicKey: string;
   readonly creds?: string;
+  readonly operator?: string;
 }
 
 const PUBLIC_KEY = /^A[A-Z2-7]{55}$/;
@@ -60,22 +80,53 @@ export async function resolveContext(
   const creds = options.creds ?? (file?.creds && resolve(dirname(file.path), file.creds));
   if (creds !== undefined) await readCreds(creds);
   const rootFile = options.root ?? (file && join(dirname(file.path), 'root.nk'));
+  const folder = rootFile && dirname(resolve(cwd, rootFile));
+  const operatorFile = operatorFileOf(options, file, env);
+  const operator = operatorFile === undefined ? undefined : await readOperatorFile(operatorFile, mesh);
+  const natsKey =
+    folder === undefined || operator !== undefined ? operator : await findNatsKey(folder, 'operator');
+
+  const rootSigningKey = async () => {
+    if (rootFile === undefined) throw new UsageError(noRoot(mesh, found));
+    const { seed } = await readRootFile(rootFile);
+    return signingKey(readRoot(seed));
+  };
+  const rootPublicKey = async () => {
+    if (options.root !== undefined) return (await readRootFile(options.root)).publicKey;
+    if (file === undefined) throw new UsageError(noRoot(mesh, found));
+    return file.rootPublicKey;
+  };
 
   return Object.freeze({
     mesh,
     servers,
     creds,
-    async signingKey() {
-      if (rootFile === undefined) throw new UsageError(noRoot(mesh, found));
-      const { seed } = await readRootFile(rootFile);
-      return signingKey(readRoot(seed));
+    folder,
+    natsSeed: natsKey?.seed,
+    async signer() {
+      if (operator !== undefined) {
+        return { key: ed25519PrivateKey(seedBytes(operator.seed)), document: operator.document };
+      }
+      const isThere = rootFile !== undefined && (await stat(rootFile).catch(() => undefined)) !== undefined;
+      // Of a root that is named it is said why it cannot be read.
+      if (!isThere && options.root === undefined) throw new UsageError(noSigner(mesh));
+      return { key: await rootSigningKey() };
     },
-    async rootKey() {
-      if (options.root !== undefined) return verificationKey((await readRootFile(options.root)).publicKey);
-      if (file === undefined) throw new UsageError(noRoot(mesh, found));
-      return verificationKey(file.rootPublicKey);
-    },
+    signingKey: rootSigningKey,
+    rootPublicKey,
+    rootKey: async () => verificationKey(await rootPublicKey()),
   });
+}
+
+/** What is named in the command goes first; who names the root there means the root. */
+function operatorFileOf(
+  { operator, root }: ContextOptions,
+  file: ContextFile | undefined,
+  env: NodeJS.ProcessEnv,
+): string | undefined {
+  if (operator !== undefined || root !== undefined) return operator;
+  if (env.WEFT_OPERATOR) return env.WEFT_OPERATOR;
+  return file?.operator && resolve(dirname(file.path), file.operator);
 }
 
 /** A file that is named has to be there. */
@@ -108,7 +159,7 @@ async function readContext(path: string): Promise<ContextFile> {
   } catch {
     throw new UsageError(`${path} is not JSON: is it a context file? \`weft init\` and \`weft up\` write it`);
   }
-  const { mesh, nats, rootPublicKey, creds } = file ?? {};
+  const { mesh, nats, rootPublicKey, creds, operator } = file ?? {};
   const sound =
     typeof mesh === 'string' &&
     Array.isArray(nats) &&
@@ -116,9 +167,16 @@ async function readContext(path: string): Promise<ContextFile> {
     nats.every((server) => typeof server === 'string') &&
     typeof rootPublicKey === 'string' &&
     PUBLIC_KEY.test(rootPublicKey) &&
-    (creds === undefined || typeof creds === 'string');
+    [creds, operator].every((one) => one === undefined || typeof one === 'string');
   if (!sound) throw new UsageError(`${path}: expected mesh, nats (a list) and rootPublicKey (A…)`);
-  return { path, mesh, nats, rootPublicKey, ...(creds === undefined ? {} : { creds }) };
+  return {
+    path,
+    mesh,
+    nats,
+    rootPublicKey,
+    ...(creds === undefined ? {} : { creds }),
+    ...(operator === undefined ? {} : { operator }),
+  };
 }
 
 async function readCreds(file: string): Promise<void> {
@@ -133,6 +191,13 @@ function unknownMesh({ mesh, nats }: ContextOptions, cwd: string): string {
   return (
     `which mesh? There is no .weft/context.json in ${printable(cwd)} or above it. ` +
     `Go to the folder of the mesh, name a context file with --context or WEFT_CONTEXT, or give ${missing}${both}`
+  );
+}
+
+function noSigner(mesh: string): string {
+  return (
+    `calls to the controller are signed, and there are no credentials for the mesh ${mesh}: ` +
+    'name those of an operator with --operator or WEFT_OPERATOR, or the root of the mesh with --root'
   );
 }
 

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
+import { dirname, resolve } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import type { NatsConnection } from '@nats-io/nats-core';
 import { type Logger, pino } from 'pino';
@@ -10,10 +11,11 @@ import { ForeignRootError } from '../controller/root-check.ts';
 import type { DefaultAction } from '../protocol/authorization/authorization.ts';
 import { LIMITS } from '../protocol/limits.ts';
 import { isLabel } from '../protocol/names.ts';
-import { readRoot } from '../protocol/root.ts';
 import { EXIT, UsageError } from './exit.ts';
-import { findDefaultAction, findRootFile, readRootFile } from './mesh-folder.ts';
+import { findDefaultAction, findRootFile } from './mesh-folder.ts';
+import { findNatsKey } from './nats-keys.ts';
 import { release } from './release.ts';
+import { readRootFiles } from './root-files.ts';
 
 export interface ControllerCommandOptions {
   readonly nats: string;
@@ -40,9 +42,10 @@ export async function controller(options: ControllerCommandOptions): Promise<num
     throw new UsageError(`--mesh: found ${JSON.stringify(mesh)}, expected a DNS label in lower case`);
   const admin = readAdmin(options.admin);
   const rootFile = await findRootFile(options.root, '.', process.cwd());
-  const { seed } = await readRootFile(rootFile);
+  await readRootFiles(rootFile);
   const defaultAction = options.defaultAction ?? (await findDefaultAction(rootFile)) ?? 'allow';
   if (options.creds !== undefined) await readCreds(options.creds);
+  const natsKey = await findNatsKey(dirname(resolve(rootFile)), 'controller');
   const id = randomBytes(8).toString('hex');
   const log = pino(
     { level: options.logLevel, base: { controller: id } },
@@ -65,24 +68,30 @@ export async function controller(options: ControllerCommandOptions): Promise<num
   let connection: NatsConnection | undefined;
   let heartbeats: NatsConnection | undefined;
   try {
-    connection = await untilDialled(options, ending.signal, log);
-    heartbeats = await untilDialled(options, ending.signal, log);
+    const dialled = { ...options, natsSeed: natsKey?.seed };
+    connection = await untilDialled(dialled, ending.signal, log);
+    heartbeats = await untilDialled(dialled, ending.signal, log);
     if (connection !== undefined && heartbeats !== undefined) {
-      const started = { connection, heartbeats, mesh, seed, id, log, defaultAction };
-      running = await untilStarted(started, ending.signal);
-    }
-    if (running !== undefined) {
-      const served = { ...admin, mesh, release: release(), controller: running };
-      http = await listenHttpApi(served).catch((error: NodeJS.ErrnoException) => {
-        throw new Error(adminFault(options.admin, error));
-      });
-      log.info({ mesh, admin: options.admin, defaultAction }, 'serving');
+      const started = { connection, heartbeats, mesh, id, log, defaultAction };
       // A connection that has ended for good comes back only with a new process.
-      await Promise.race([
-        aborted(ending.signal),
-        connection?.closed().then(orphaned),
-        heartbeats?.closed().then(orphaned),
-      ]);
+      void Promise.race([connection.closed(), heartbeats.closed()]).then(orphaned);
+      while (!ending.signal.aborted) {
+        const again = Promise.withResolvers<void>();
+        const { present: root, other } = await readRootFiles(rootFile);
+        const roots = { root, ...(other === undefined ? {} : { otherRoot: other }) };
+        running = await untilStarted({ ...started, ...roots, reload: again.resolve }, ending.signal);
+        if (running === undefined) break;
+        http?.serve(running);
+        const served = { ...admin, mesh, release: release(), controller: running };
+        http ??= await listenHttpApi(served).catch((error: NodeJS.ErrnoException) => {
+          throw new Error(adminFault(options.admin, error));
+        });
+        log.info({ mesh, admin: options.admin, defaultAction }, 'serving');
+        await Promise.race([aborted(ending.signal), again.promise]);
+        if (ending.signal.aborted) break;
+        log.info('reading the roots anew');
+        await running.stop();
+      }
     }
   } finally {
     const stop = async () => {
@@ -97,14 +106,14 @@ export async function controller(options: ControllerCommandOptions): Promise<num
 }
 
 async function untilDialled(
-  { nats, creds }: ControllerCommandOptions,
+  { nats, creds, natsSeed }: ControllerCommandOptions & { readonly natsSeed: string | undefined },
   signal: AbortSignal,
   log: Logger,
 ): Promise<NatsConnection | undefined> {
   const servers = nats.split(',').map((server) => server.trim());
   for (let said = ''; !signal.aborted; ) {
     try {
-      return await connectController({ servers, creds });
+      return await connectController({ servers, creds, natsSeed });
     } catch (error) {
       const text = error instanceof Error ? error.message : String(error);
       if (text !== said) log.warn({ servers, reason: text }, 'NATS cannot be reached; trying again');
@@ -117,13 +126,12 @@ async function untilDialled(
 
 /** JetStream of a server, or of a cluster, that has just started takes a moment. */
 async function untilStarted(
-  { seed, ...options }: { seed: string } & Omit<ControllerOptions, 'root' | 'release' | 'timing'>,
+  options: Omit<ControllerOptions, 'release' | 'timing'>,
   signal: AbortSignal,
 ): Promise<Controller | undefined> {
-  const root = readRoot(seed);
   for (let said = ''; !signal.aborted; ) {
     try {
-      return await startController({ root, release: release(), ...options });
+      return await startController({ release: release(), ...options });
     } catch (error) {
       if (error instanceof ForeignRootError) throw error;
       const text = error instanceof Error ? error.message : String(error);

@@ -2,7 +2,7 @@
 import type { KeyObject } from 'node:crypto';
 import { noService } from '../agent/outbound/router.ts';
 import { asWeftError, type WeftError } from '../protocol/errors.ts';
-import { checkIdentity } from '../protocol/identity.ts';
+import { readIntroduction } from '../protocol/introduction.ts';
 import { DEFAULT_NAMESPACE, isServiceName, parseServiceName, serviceParts } from '../protocol/names.ts';
 import { type ApiClient, withApi } from './api-client.ts';
 import { ApiRefusal } from './api-refusal.ts';
@@ -134,7 +134,7 @@ function canBeServed(
 /** Why an agent would not send to who has that identity; '' if it would. */
 function identityFault(key: KeyObject, mesh: string, document: string, service: string): string {
   try {
-    const { workloads } = checkIdentity(key, mesh, document, Date.now());
+    const { workloads } = readIntroduction(key, mesh, document, Date.now());
     return workloads.has(service) ? '' : 'its identity does not let it serve this service';
   } catch (error) {
     return asWeftError(error).message;

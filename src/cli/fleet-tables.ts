@@ -1,5 +1,5 @@
 /** Services, endpoints and agents as tables. */
-import type { AgentView, EndpointView, ServiceView } from '../protocol/api.ts';
+import type { AgentView, EndpointView, IdentityView, OperatorView, ServiceView } from '../protocol/api.ts';
 import type { Revision } from '../protocol/revision.ts';
 import { ageText } from './age.ts';
 import { tableText } from './table.ts';
@@ -43,6 +43,22 @@ export function agentsTable(items: readonly AgentView[], nowMs: number): string 
   });
   const heads = ['agent', 'state', 'since', 'release', 'skew', 'ready', 'snapshots', 'behind'];
   return tableText(heads, rows);
+}
+
+export function identitiesTable(items: readonly IdentityView[]): string {
+  const rows = items.map(({ agent, state, expires, workloads, key }) => [
+    agent,
+    state,
+    expires,
+    workloads.join(','),
+    key,
+  ]);
+  return tableText(['agent', 'state', 'expires', 'workloads', 'key'], rows);
+}
+
+export function operatorsTable(items: readonly OperatorView[]): string {
+  const rows = items.map(({ name, role, state, expires, key }) => [name, role, state, expires, key]);
+  return tableText(['operator', 'role', 'state', 'expires', 'key'], rows);
 }
 
 /** The number within the store: the other half of a revision says only when that was made. */

@@ -5,7 +5,13 @@ import { type ApiClient, withApi } from './api-client.ts';
 import { verdict } from './conditions.ts';
 import type { ContextOptions } from './context.ts';
 import { EXIT } from './exit.ts';
-import { agentsTable, endpointsTable, servicesTable } from './fleet-tables.ts';
+import {
+  agentsTable,
+  endpointsTable,
+  identitiesTable,
+  operatorsTable,
+  servicesTable,
+} from './fleet-tables.ts';
 import { note, type OutputFormat, print } from './output.ts';
 import { allItems } from './pages.ts';
 import { tableText } from './table.ts';
@@ -17,9 +23,9 @@ export interface GetOptions extends ContextOptions, NamespaceOptions {
 }
 
 /** What can be listed beside kinds of resources. */
-export const VIEWS: readonly string[] = ['services', 'endpoints', 'agents', 'all'];
+export const VIEWS: readonly string[] = ['services', 'endpoints', 'agents', 'identities', 'operators', 'all'];
 /** What they may be called; `service` is a kind. */
-const VIEW_WORDS: readonly string[] = [...VIEWS, 'endpoint', 'agent'];
+const VIEW_WORDS: readonly string[] = [...VIEWS, 'endpoint', 'agent', 'identity', 'operator'];
 
 /**
  * `weft get`: resources, or what the controller sees of the mesh. JSON and YAML of resources can be applied again.
@@ -49,6 +55,12 @@ export async function get(words: readonly string[], options: GetOptions): Promis
       case 'agent':
       case 'agents':
         return agents(api, name, options);
+      case 'operator':
+      case 'operators':
+        return operators(api, name, options);
+      case 'identity':
+      case 'identities':
+        return identities(api, name, options);
       default:
         return resources(api, kind?.kind, namespace, options);
     }
@@ -105,6 +117,21 @@ async function agents(api: ApiClient, name: string | undefined, { output }: GetO
   const items = await allItems(api, 'agents', name === undefined ? {} : { agent: name });
   if (items.length === 0) note('there are no agents');
   print(output, { items }, () => (items.length === 0 ? '' : agentsTable(items, Date.now())));
+  return EXIT.done;
+}
+
+async function operators(api: ApiClient, name: string | undefined, { output }: GetOptions): Promise<number> {
+  const all = await allItems(api, 'operators', {});
+  const items = all.filter((one) => name === undefined || one.name === name);
+  if (items.length === 0) note('the controller has heard of no operators');
+  print(output, { items }, () => (items.length === 0 ? '' : operatorsTable(items)));
+  return EXIT.done;
+}
+
+async function identities(api: ApiClient, name: string | undefined, { output }: GetOptions): Promise<number> {
+  const items = await allItems(api, 'identities', name === undefined ? {} : { agent: name });
+  if (items.length === 0) note('nobody is enrolled, and no join token is open');
+  print(output, { items }, () => (items.length === 0 ? '' : identitiesTable(items)));
   return EXIT.done;
 }
 

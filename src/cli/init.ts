@@ -23,10 +23,12 @@ export async function init(options: InitOptions): Promise<number> {
   process.stdout.write(`mesh ${options.mesh}, root ${rootPublicKey}
 
 ${folder.rootFile} is the secret of the whole mesh: whoever has it is the mesh.
-Every agent needs it for now; copy it over a safe way and keep it readable for weft alone.
+Controllers and those who run the mesh need it, agents do not; keep it readable for weft alone.
 
-Next, on each host:
-  weft agent -f agent.yaml --root ${folder.rootFile}
+Next, for each host, while a controller runs:
+  weft token create --host HOST --workloads SERVICE,...
+and there:
+  WEFT_JOIN_TOKEN=... weft agent -f agent.yaml
 or a whole mesh on this machine:
   weft up -f mesh.yaml
 `);

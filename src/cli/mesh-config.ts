@@ -2,6 +2,7 @@ import { dirname, resolve } from 'node:path';
 import { claimAgent, createClaims } from '../agent/claims.ts';
 import { compileSchema } from '../agent/config-schema.ts';
 import { uidFaults } from '../agent/uid-faults.ts';
+import { type RawWorkload, resolveWorkload } from '../agent/workload-config.ts';
 import type { DefaultAction } from '../protocol/authorization/authorization.ts';
 import { ConfigError, type ConfigFault } from '../protocol/config-fault.ts';
 import { parseDuration } from '../protocol/duration.ts';
@@ -25,6 +26,8 @@ export interface MeshAgent {
   readonly host: string;
   readonly admin: string;
   readonly drainMs: number;
+  /** What it speaks and serves for, `orders.default`. */
+  readonly services: readonly string[];
   /** Agent.yaml without mesh and nats, as it stands in the file. */
   readonly file: object;
 }
@@ -33,6 +36,7 @@ interface RawAgent {
   readonly host: string;
   readonly admin: string;
   readonly drain?: string;
+  readonly workloads: readonly RawWorkload[];
 }
 
 interface RawMesh {
@@ -74,5 +78,6 @@ export function readMeshConfig(text: string, file: string): MeshConfig {
 
 function meshAgent(raw: RawAgent): MeshAgent {
   const drainMs = raw.drain === undefined ? LIMITS.drainMs : parseDuration(raw.drain)!;
-  return Object.freeze({ host: raw.host, admin: raw.admin, drainMs, file: raw });
+  const services = raw.workloads.map((workload) => resolveWorkload(workload).service);
+  return Object.freeze({ host: raw.host, admin: raw.admin, drainMs, services, file: raw });
 }

@@ -70,6 +70,14 @@ export async function ensureMesh(
   return writeContext(folder, { mesh, nats, rootPublicKey: publicKey, ...stated(action) });
 }
 
+/** Another root signs now; the rest of the context file stays. @throws the error of the file system */
+export async function updateRootPublicKey(folder: MeshFolder, rootPublicKey: string): Promise<void> {
+  const context = await readContextFile(folder.contextFile);
+  if (context.mesh === undefined) return;
+  const text = `${JSON.stringify({ ...context, rootPublicKey }, null, 2)}\n`;
+  await writeFile(folder.contextFile, text, { mode: 0o600 });
+}
+
 /** The default of the mesh whose root this is, as the context file beside it says. @throws UsageError if that is none */
 export async function findDefaultAction(rootFile: string): Promise<DefaultAction | undefined> {
   const { contextFile } = meshFolder(dirname(rootFile));

@@ -2,17 +2,24 @@ import { spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { guardProcess } from './guard.ts';
 
-export interface NatsServerOptions {
+export type NatsServerOptions = {
   readonly binary: string;
   /** 0: the server picks a free one. */
   readonly port: number;
-  /** JetStream's files; made when missing. */
-  readonly storeDir: string;
   /** More of nats-server's own arguments. */
   readonly args?: readonly string[];
   /** Every line of its log. */
   readonly onLine?: (line: string) => void;
-}
+} & (
+  | {
+      /** JetStream's files; made when missing. */
+      readonly storeDir: string;
+    }
+  | {
+      /** Says where JetStream's files are, too: what stands on the command line as well is lost when the file is read again. */
+      readonly configFile: string;
+    }
+);
 
 /** A nats-server that ends with this process, however this process ends. */
 export interface NatsServerProcess {
@@ -34,10 +41,14 @@ const KILL_AFTER_MS = 2_000;
  * @throws Error with the server's own last words if it ends before that.
  */
 export function startNatsServer(options: NatsServerOptions): Promise<NatsServerProcess> {
-  const { binary, port, storeDir, args = [], onLine } = options;
-  const own = ['-a', '127.0.0.1', '-p', String(port === 0 ? -1 : port), '-js', '-sd', storeDir];
+  const { binary, port, args = [], onLine } = options;
+  const address = ['-a', '127.0.0.1', '-p', String(port === 0 ? -1 : port)];
+  const own = 'configFile' in options ? ['-c', options.configFile] : ['-js', '-sd', options.storeDir];
   // Detached: Ctrl-C reaches the whole foreground group, and the bus must outlive the agents' drain.
-  const child = spawn(binary, [...own, ...args], { stdio: ['ignore', 'ignore', 'pipe'], detached: true });
+  const child = spawn(binary, [...address, ...own, ...args], {
+    stdio: ['ignore', 'ignore', 'pipe'],
+    detached: true,
+  });
   const guard = child.pid === undefined ? undefined : guardProcess(child.pid);
 
   const exited = new Promise<string>((resolve) => {

@@ -1,5 +1,6 @@
 /** The commands by which an operator changes and inspects a running mesh. */
 import { type Command, Option } from 'commander';
+import { ROLES } from '../protocol/operator.ts';
 import { OUTPUT_FORMATS } from './output.ts';
 
 const RESULTS = {
@@ -12,6 +13,8 @@ const UNREACHABLE = '3 cannot reach the mesh';
 export function addOperatorCommands(weft: Command, finish: (code: number) => void): void {
   weft.commandsGroup('Change the mesh:');
   addChanges(weft, finish);
+  weft.commandsGroup('Decide whom to trust:');
+  addTrust(weft, finish);
   weft.commandsGroup('Look at the mesh:');
   addLooks(weft, finish);
   weft.commandsGroup('The command itself:').helpCommand('help [command]', 'what a command does');
@@ -62,13 +65,92 @@ function addChanges(weft: Command, finish: (code: number) => void): void {
   );
 }
 
+function addTrust(weft: Command, finish: (code: number) => void): void {
+  const token = weft.command('token').description('let hosts join the mesh');
+  operator(
+    namespaced(
+      token
+        .command('create')
+        .description('make a token with which one host joins, once')
+        .requiredOption('--host <name>', 'the host, as its agent.yaml names it')
+        .requiredOption('--workloads <services>', 'what it may speak and serve for, with commas')
+        .option('--ttl <duration>', 'how long the token can be used', '1h'),
+    ),
+    '0 done, 1 refused, 2 usage',
+    ['weft token create --host app-1 --workloads orders,checkout --ttl 15m'],
+    {},
+  ).action(async (options) => finish(await (await import('./token.ts')).createToken(options)));
+
+  const operators = weft.command('operator').description('let people and pipelines change the mesh');
+  operator(
+    operators
+      .command('create')
+      .description("make an operator's credentials, with the root")
+      .argument('<name>', 'what the history calls its holder, like ada or ci-deploy')
+      .addOption(
+        new Option('--role <role>', 'viewer reads, editor changes resources too, admin all')
+          .choices(ROLES)
+          .makeOptionMandatory(),
+      )
+      .option('--ttl <duration>', 'how long they hold', '90d')
+      .requiredOption('--out <file>', 'where to write them'),
+    '0 done, 2 usage',
+    ['weft operator create ada --role editor --out ada.operator'],
+    {},
+  ).action(async (name, options) =>
+    finish(await (await import('./operator.ts')).createOperator(name, options)),
+  );
+
+  operator(
+    operators
+      .command('revoke')
+      .description('end what was issued to an operator until now, at once')
+      .argument('<name>'),
+    '0 done, 1 refused, 2 usage',
+    ['weft operator revoke ada'],
+    {},
+  ).action(async (name, options) =>
+    finish(await (await import('./operator.ts')).revokeOperator(name, options)),
+  );
+
+  operator(
+    weft
+      .command('revoke')
+      .description('cut an agent off, everywhere and at once')
+      .argument('<target>', 'agent/HOST')
+      .argument('[name]'),
+    '0 done, 1 there is no such agent, 2 usage',
+    ['weft revoke agent/app-1'],
+    {},
+  ).action(async (word, name, options) =>
+    finish(await (await import('./revoke.ts')).revoke(words(word, name), options)),
+  );
+
+  operator(
+    namespaced(
+      weft
+        .command('rotate')
+        .description('replace a key; no request is lost')
+        .argument('<target>', 'service/NAME, agent/HOST or root')
+        .argument('[name]')
+        .option('--timeout <duration>', 'how long to wait for agents', '1m')
+        .option('--finish', 'of the root: leave agents behind that have not followed'),
+    ),
+    '0 done, 1 refused, or not done yet, 2 usage',
+    ['weft rotate service/orders', 'weft rotate agent/app-1', 'weft rotate root'],
+    {},
+  ).action(async (word, name, options) =>
+    finish(await (await import('./rotate.ts')).rotate(words(word, name), options)),
+  );
+}
+
 function addLooks(weft: Command, finish: (code: number) => void): void {
   operator(
     namespaced(
       weft
         .command('get')
-        .description('list resources, services, endpoints or agents')
-        .argument('<what>', 'KIND, KIND/NAME, services, endpoints, agents or all')
+        .description('list resources, services, endpoints, agents, identities or operators')
+        .argument('<what>', 'KIND, KIND/NAME, services, endpoints, agents, identities, operators or all')
         .argument('[name]')
         .option('-A, --all-namespaces', 'of every namespace'),
     ),
@@ -112,6 +194,16 @@ function addLooks(weft: Command, finish: (code: number) => void): void {
   ).action(async (word, name, options) =>
     finish(await (await import('./history.ts')).history(words(word, name), options)),
   );
+
+  operator(
+    weft
+      .command('audit')
+      .description('what was done to the mesh, and by whom')
+      .option('--since <duration>', 'how far back', '24h'),
+    '0 done, 1 something in the stream is not what controllers have written, 2 usage',
+    ['weft audit --since 1h', 'weft audit --since 7d -o json'],
+    { prints: true },
+  ).action(async (options) => finish(await (await import('./audit.ts')).audit(options)));
 
   operator(
     weft
@@ -163,6 +255,31 @@ Exit codes: 0 allowed, 1 denied, 2 usage, ${UNREACHABLE}`,
     ['weft check'],
     { prints: true },
   ).action(async (options) => finish(await (await import('./check.ts')).check(options)));
+
+  weft
+    .command('verify')
+    .description('what was said in packets that an agent has kept as evidence, by whom, and is it proven?')
+    .argument('<file>', 'one that an agent has written, or lines of it')
+    .addOption(
+      repeated(
+        '--root <root>',
+        'public root (A…), or the file of a root; repeatable (default: of the context)',
+      ),
+    )
+    .option('--context <file>', 'context file (default: .weft/context.json here or above, or WEFT_CONTEXT)')
+    .addOption(
+      new Option('-o, --output <format>', 'how to print it').choices(OUTPUT_FORMATS).default('table'),
+    )
+    .addHelpText(
+      'after',
+      `
+Examples:
+  weft verify .weft/data/back/evidence/orders.default.jsonl
+  weft verify disputed.jsonl --root ABJHLOVMPA4CI6R5KLNGOB4GSLNIY7IOUPAJC4YFNDLQVIOBYQGUWVLA -o json
+
+Exit codes: 0 all of it is proven, 1 some is not, 2 usage`,
+    )
+    .action(async (file, options) => finish(await (await import('./verify.ts')).verify(file, options)));
 }
 
 function addCompletion(weft: Command, finish: (code: number) => void): void {
@@ -207,6 +324,10 @@ function operator(command: Command, codes: string, examples: readonly string[], 
     .option('--mesh <name>', 'name of the mesh')
     .option('--nats <urls>', 'where its NATS is, several with commas')
     .option('--creds <file>', 'NATS credentials file')
+    .option(
+      '--operator <file>',
+      "an operator's credentials (default: WEFT_OPERATOR, or what the context file says)",
+    )
     .option('--root <file>', 'the mesh root (default: root.nk beside the context file)')
     .addHelpText(
       'after',

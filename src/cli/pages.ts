@@ -1,14 +1,18 @@
 import type { ApiVerbs, PageRequest } from '../protocol/api.ts';
-import type { ApiClient } from './api-client.ts';
+
+/** What asks the controller. */
+interface Calls {
+  call<V extends ListVerb>(verb: V, request: ApiVerbs[V]['request']): Promise<ApiVerbs[V]['response']>;
+}
 
 /** Half a MiB each. */
 const PAGES_MAX = 1_000;
 
-type ListVerb = 'get' | 'agents' | 'endpoints' | 'services';
+type ListVerb = 'get' | 'agents' | 'endpoints' | 'services' | 'identities' | 'operators' | 'audit';
 
 /** All items of a list, however many pages they are. @throws see `ApiClient.call`; Error if the pages do not end */
 export async function allItems<V extends ListVerb>(
-  api: Pick<ApiClient, 'call'>,
+  api: Calls,
   verb: V,
   request: Omit<ApiVerbs[V]['request'], 'after'>,
 ): Promise<ApiVerbs[V]['response']['items']> {

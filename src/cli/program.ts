@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError, Option } from 'commander';
 import { EXIT, exitOf } from './exit.ts';
+import { addNatsCommands } from './nats-commands.ts';
 import { addOperatorCommands } from './operator-commands.ts';
 
 const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'silent'];
@@ -37,7 +38,7 @@ function createProgram(finish: (code: number) => void): Command {
     .command('agent')
     .description('run the agent of this host')
     .requiredOption('-f, --file <file>', 'agent.yaml, see docs/configuration.md')
-    .option('--root <file>', 'the mesh root (default: .weft/root.nk beside the file, then here)')
+    .option('--join <token>', 'join token, @FILE or - for stdin (better than here: WEFT_JOIN_TOKEN)')
     .addOption(logLevel())
     .addHelpText('after', EXIT_CODES)
     .action(async (options) => finish(await (await import('./agent-plan.ts')).writeAgentPlan(options)));
@@ -65,6 +66,7 @@ function createProgram(finish: (code: number) => void): Command {
     .addHelpText('after', EXIT_CODES)
     .action(async (options) => finish(await (await import('./init.ts')).init(options)));
 
+  addNatsCommands(weft, finish);
   addOperatorCommands(weft, finish);
   return weft;
 }

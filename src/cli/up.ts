@@ -7,11 +7,13 @@ import {
   startControllerProcess,
 } from './controller-process.ts';
 import { EXIT } from './exit.ts';
+import { hasIdentity, invite } from './invitations.ts';
 import { takeLock } from './lock-file.ts';
 import type { Manifests } from './manifests.ts';
 import { type MeshConfig, readMeshConfig } from './mesh-config.ts';
 import { ensureMesh, type MeshFolder, meshFolder } from './mesh-folder.ts';
 import { applyPolicies, readPolicies } from './mesh-policies.ts';
+import { withOwnMesh } from './own-mesh.ts';
 import { type OwnNats, startOwnNats } from './own-nats.ts';
 import { readConfigFile } from './read-config.ts';
 import { untilReady } from './ready.ts';
@@ -72,31 +74,49 @@ async function runMesh(
   try {
     if ('port' in config.nats) bus = await startOwnNats(config.nats.port, folder.path, say);
     const nats = 'port' in config.nats ? { servers: [bus!.url] } : config.nats;
-    await ensureMesh(folder, config.mesh, nats.servers);
+    const context = await ensureMesh(folder, config.mesh, nats.servers);
     const files = await Promise.all(
       config.agents.map((agent) =>
-        writeAgentFile(folder, { mesh: config.mesh, host: agent.host, nats, ...agent.file }),
+        writeAgentFile(folder, {
+          mesh: config.mesh,
+          host: agent.host,
+          nats,
+          data: dataOf(folder, agent.host),
+          ...agent.file,
+        }),
       ),
     );
     const admin = await controllerAdmin();
     const { rootFile } = folder;
-    const starting = config.agents.map(async ({ host, admin }, index) => {
-      const { agent, pid } = superviseAgent(host, files[index]!, folder.rootFile, logLevel);
-      agents.push(agent);
-      await Promise.race([untilReady(admin, pid, ending.signal), agent.failed]);
-      agent.established();
-    });
+    const mesh = { mesh: config.mesh, rootFile, ...nats };
     const controlling = async () => {
-      const { mesh, defaultAction } = config;
-      const { child, pid } = superviseController({ mesh, ...nats, rootFile, admin, defaultAction, logLevel });
+      const { defaultAction } = config;
+      const { child, pid } = superviseController({ ...mesh, admin, defaultAction, logLevel });
       controllers.push(child);
       await Promise.race([untilReady(admin, pid, ending.signal), child.failed]);
       child.established();
     };
-    await Promise.race([Promise.all([controlling(), ...starting]), ended]);
+    const controlled = controlling();
+    const starting = config.agents.map(async (entry, index) => {
+      const { host } = entry;
+      const enrolled = await hasIdentity(entry, dataOf(folder, host), config.mesh, context.rootPublicKey);
+      // Who has an identity needs no controller to start.
+      if (!enrolled) await Promise.race([controlled, ended]);
+      if (ending.signal.aborted) return;
+      const joinToken = enrolled
+        ? undefined
+        : await withOwnMesh(mesh, (api, context) =>
+            invite(entry, dataOf(folder, host), api, context, undefined),
+          );
+      const { agent, pid } = superviseAgent(host, files[index]!, joinToken, logLevel);
+      agents.push(agent);
+      await Promise.race([untilReady(entry.admin, pid, ending.signal), agent.failed]);
+      agent.established();
+    });
+    await Promise.race([Promise.all([controlled, ...starting]), ended]);
     // Now that the agents are there, the services that policies name are known.
     if (policies !== undefined && !ending.signal.aborted) {
-      const warnings = await applyPolicies(policies, { mesh: config.mesh, rootFile, ...nats });
+      const warnings = await applyPolicies(policies, mesh);
       for (const warning of warnings) say(warning);
     }
     if (!ending.signal.aborted) process.stdout.write('weft: ready\n');
@@ -111,6 +131,9 @@ async function runMesh(
   return code;
 }
 
+/** Where an agent of this mesh keeps what outlives it. */
+const dataOf = (folder: MeshFolder, host: string) => join(folder.path, 'data', host);
+
 /** `pid`: of the process that is the controller now. */
 function superviseController(options: Omit<ControllerProcessOptions, 'onLine'>) {
   const onLine = (line: string) => void process.stderr.write(`controller | ${line}\n`);
@@ -124,11 +147,11 @@ function superviseController(options: Omit<ControllerProcessOptions, 'onLine'>) 
 }
 
 /** `pid`: of the process that is the agent now. */
-function superviseAgent(host: string, configFile: string, rootFile: string, logLevel: string) {
+function superviseAgent(host: string, configFile: string, joinToken: string | undefined, logLevel: string) {
   const onLine = (line: string) => void process.stderr.write(`${host} | ${line}\n`);
   let pid: number | undefined;
   const start = () => {
-    const child = startAgentProcess({ configFile, rootFile, logLevel, onLine });
+    const child = startAgentProcess({ configFile, joinToken, logLevel, onLine });
     pid = child.pid;
     return child;
   };

@@ -18,11 +18,18 @@ export interface WeftChild extends Child {
 export function startWeftChild(
   args: readonly string[],
   onLine: (line: string) => void,
-  nodeArgs: readonly string[] = [],
+  {
+    nodeArgs = [],
+    secrets = {},
+  }: {
+    readonly nodeArgs?: readonly string[];
+    /** For its environment, where other users do not see them as they see arguments. */
+    readonly secrets?: Readonly<Record<string, string>>;
+  } = {},
 ): WeftChild {
   const child = spawn(process.execPath, [...nodeArgs, ...process.execArgv, WEFT, ...args], {
     stdio: ['pipe', 'ignore', 'pipe'],
-    env: { ...process.env, WEFT_PARENT: 'stdin' },
+    env: { ...process.env, ...secrets, WEFT_PARENT: 'stdin' },
     // Ctrl-C reaches the whole foreground group; it would be taken together with our SIGTERM for two signals.
     detached: true,
   });

@@ -1,4 +1,4 @@
-/** The three KV buckets of a mesh. Only the controller writes them; it makes them where they are missing. */
+/** The four KV buckets of a mesh. Only the controller writes them; it makes them where they are missing. */
 import {
   JetStreamApiCodes,
   JetStreamApiError,
@@ -8,7 +8,14 @@ import {
 } from '@nats-io/jetstream';
 import { type KV, type KvEntry, Kvm, type KvOptions } from '@nats-io/kv';
 import { type NatsConnection, RequestError, TimeoutError } from '@nats-io/nats-core';
-import { configBucket, policyBucket, publicationRepublish, stateBucket } from '../protocol/subjects.ts';
+import {
+  auditStream,
+  configBucket,
+  identityBucket,
+  policyBucket,
+  publicationRepublish,
+  stateBucket,
+} from '../protocol/subjects.ts';
 import { CONTROLLER_LIMITS } from './limits.ts';
 
 /** Of each bucket in a cluster: one server may be lost. */
@@ -18,6 +25,7 @@ export interface Buckets {
   readonly policy: KV;
   readonly config: KV;
   readonly state: KV;
+  readonly identity: KV;
 }
 
 /**
@@ -35,13 +43,17 @@ export async function openBuckets(connection: NatsConnection, mesh: string): Pro
     history: CONTROLLER_LIMITS.historyMax,
   });
   const state = await openBucket(kvm, connection, stateBucket(mesh), { ...exact, history: 1 });
+  const identity = await openBucket(kvm, connection, identityBucket(mesh), {
+    ...exact,
+    history: CONTROLLER_LIMITS.identityHistoryMax,
+  });
   const config = await openBucket(kvm, connection, configBucket(mesh), {
     allow_direct: true,
     history: 1,
     republish: publicationRepublish(mesh),
   });
   await ensureRepublish(manager, mesh);
-  return Object.freeze({ policy, config, state });
+  return Object.freeze({ policy, config, state, identity });
 }
 
 async function openBucket(
@@ -62,7 +74,7 @@ async function openBucket(
 }
 
 /**
- * Gives the buckets the replicas that they lack: one that was made before the cluster had its servers has fewer. None ever
+ * Gives the buckets, and the audit stream, the replicas that they lack: one that was made before the cluster had its servers has fewer. None ever
  * loses any. It ends at the first that the cluster has no servers for.
  * @returns the streams that have more from now on. @throws an error of the client, if the bus does not answer
  */
@@ -70,14 +82,14 @@ export async function raiseReplicas(connection: NatsConnection, mesh: string): P
   if (connection.info?.cluster === undefined) return [];
   const manager = await jetstreamManager(connection, { timeout: CONTROLLER_LIMITS.bucketAnswerMs });
   const raised: string[] = [];
-  for (const bucket of [policyBucket(mesh), stateBucket(mesh), configBucket(mesh)]) {
-    const stream = `KV_${bucket}`;
-    const { config } = await manager.streams.info(stream);
-    if (config.num_replicas >= REPLICAS) continue;
+  const buckets = [policyBucket, stateBucket, identityBucket, configBucket].map((name) => `KV_${name(mesh)}`);
+  for (const stream of [...buckets, auditStream(mesh)]) {
     try {
+      const { config } = await manager.streams.info(stream);
+      if (config.num_replicas >= REPLICAS) continue;
       await manager.streams.update(stream, { ...config, num_replicas: REPLICAS });
     } catch (error) {
-      // Fewer than three servers yet; `weft check` says so.
+      // Fewer than three servers yet, of which `weft check` tells; or nothing was ever audited.
       if (error instanceof JetStreamApiError) break;
       throw error;
     }

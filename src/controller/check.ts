@@ -2,7 +2,9 @@
 import type { KV } from '@nats-io/kv';
 import type { Check } from '../protocol/api.ts';
 import type { WorkloadState } from '../protocol/heartbeat.ts';
+import type { Audit } from './audit.ts';
 import type { AgentRecord, Fleet } from './fleet.ts';
+import type { Identities } from './identities/identities.ts';
 import type { Incident, Incidents } from './incidents.ts';
 import { CONTROLLER_LIMITS } from './limits.ts';
 import type { Policy } from './policy.ts';
@@ -22,7 +24,11 @@ export interface CheckOptions {
   readonly views: Views;
   /** Entries of the buckets that somebody else had written, and heartbeats that had to be dropped. */
   readonly tampering: Incidents;
+  /** Joins and renewals that were refused. */
+  readonly refusals: Incidents;
+  readonly identities: Identities;
   readonly floods: Incidents;
+  readonly audit: Pick<Audit, 'waiting'>;
   readonly wallMs: () => number;
 }
 
@@ -44,6 +50,7 @@ export async function checkMesh(options: CheckOptions): Promise<Check[]> {
   checks.push(policyCheck(options));
   checks.push(tamperingCheck(options.tampering.recent));
   const agents = [...options.fleet.agents.values()];
+  checks.push(auditCheck(options.audit));
   checks.push(floodCheck(options.floods.recent));
   checks.push(connectedCheck(agents));
   const connected = agents.filter(({ state }) => state === 'connected');
@@ -52,6 +59,7 @@ export async function checkMesh(options: CheckOptions): Promise<Check[]> {
   checks.push(releaseCheck(connected));
   checks.push(clockCheck(connected));
   checks.push(identityCheck(connected, options.wallMs()));
+  checks.push(enrolmentCheck(options.identities.doubt, options.refusals.recent));
   checks.push(workloadCheck(connected));
   return checks;
 }
@@ -141,6 +149,16 @@ function tamperingCheck(recent: Incident | undefined): Check {
     'failed',
     `${recent.count} entries were not what controllers had written, last at ${last}, and were put right: ${named(recent.names)}`,
     'let nobody but controllers write $KV.weft-*: see the permissions of the NATS users, and who had those rights until then',
+  );
+}
+
+function auditCheck({ waiting }: Pick<Audit, 'waiting'>): Check {
+  if (waiting === 0) return ok('audit', 'no entry waits to be written');
+  return not(
+    'audit',
+    'warning',
+    `entries that wait to be written: ${waiting}; changes are made all the same`,
+    'if it stays so, look at the audit stream: nats stream info WEFT_<mesh>_audit, and at the log of the controller',
   );
 }
 
@@ -237,6 +255,24 @@ function identityCheck(agents: readonly AgentRecord[], wallMs: number): Check {
     over ? 'failed' : 'warning',
     `${named(soon.map(({ agent }) => agent))} should have renewed their identity`,
     'restart these agents, and look at their logs and clocks',
+  );
+}
+
+function enrolmentCheck(doubt: string | undefined, refused: Incident | undefined): Check {
+  if (doubt !== undefined) {
+    return not(
+      'enrolment',
+      'failed',
+      `${doubt}: nobody can be enrolled or cut off, and what agents have holds until it expires`,
+      'restore the newest backup of the identity bucket; docs/security.md says what to do without one',
+    );
+  }
+  if (refused === undefined) return ok('enrolment', 'no join and no renewal was refused lately');
+  return not(
+    'enrolment',
+    'warning',
+    `${refused.count} joins and renewals were refused: ${named(refused.names)}`,
+    'a token that somebody else has used was stolen: `weft revoke agent/HOST`',
   );
 }
 

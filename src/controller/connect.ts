@@ -3,18 +3,28 @@ import { readFileSync } from 'node:fs';
 import { credsAuthenticator, type NatsConnection } from '@nats-io/nats-core';
 import { connect } from '@nats-io/transport-node';
 import { LIMITS } from '../protocol/limits.ts';
+import { natsTls } from '../protocol/nats-tls.ts';
+import { natsUser } from '../protocol/nats-user.ts';
+import { publicNkeyOf } from '../protocol/nkey.ts';
+import { userInbox } from '../protocol/subjects.ts';
 
 export interface ConnectOptions {
   readonly servers: readonly string[];
   /** A NATS credentials file, read again at each dial. */
   readonly creds?: string | undefined;
+  /** Seed of the controllers' NATS user, if there are no credentials. Secret. */
+  readonly natsSeed?: string | undefined;
 }
 
 /** Dials once. @throws the client's error if no server answers */
-export function connectController({ servers, creds }: ConnectOptions): Promise<NatsConnection> {
+export function connectController({ servers, creds, natsSeed }: ConnectOptions): Promise<NatsConnection> {
   return connect({
     servers: [...servers],
+    ...natsTls(servers),
     ...(creds === undefined ? {} : { authenticator: credsAuthenticator(() => readFileSync(creds)) }),
+    ...(creds !== undefined || natsSeed === undefined
+      ? {}
+      : natsUser(() => natsSeed, userInbox(publicNkeyOf('user', natsSeed)!))),
     name: 'weft-controller',
     timeout: LIMITS.busDialMs,
     maxReconnectAttempts: -1,

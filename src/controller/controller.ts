@@ -4,34 +4,38 @@
  */
 import type { NatsConnection } from '@nats-io/nats-core';
 import type { Logger } from 'pino';
+import { CHANGING_VERBS } from '../protocol/api-call.ts';
 import type { DefaultAction } from '../protocol/authorization/authorization.ts';
-import { verificationKey } from '../protocol/identity.ts';
 import { LIMITS } from '../protocol/limits.ts';
 import { NO_REVISION } from '../protocol/revision.ts';
 import type { Root } from '../protocol/root.ts';
-import { signingKey } from '../protocol/signed-document.ts';
 import { heartbeatsSubject } from '../protocol/subjects.ts';
 import { type Api, createApi } from './api/api.ts';
 import { loadApiSchema } from './api/api-schema.ts';
 import { createCallGuard } from './api/call-guard.ts';
 import { createNatsApi } from './api/nats-api.ts';
 import { createNatsService } from './api/nats-service.ts';
+import { createAudit } from './audit.ts';
+import { createAuditStream } from './audit-stream.ts';
 import { listenBeats } from './beat-queue.ts';
 import { isMissing, isTimeout, openBuckets, raiseReplicas } from './buckets.ts';
 import { followConnection } from './connect.ts';
 import { createDistributor } from './distributor.ts';
 import { createFleet } from './fleet.ts';
 import { createHeartbeatCheck } from './heartbeat-check.ts';
+import { createIdentities } from './identities/identities.ts';
 import { createIncidents } from './incidents.ts';
 import { createKeeper } from './keeper.ts';
 import { createLeader, type LeaderState } from './leader.ts';
 import { createLease } from './lease.ts';
 import { CONTROLLER_LIMITS, TIMING, type Timing } from './limits.ts';
 import { type ControllerMetrics, createControllerMetrics } from './metrics.ts';
+import { createOperators } from './operators.ts';
 import { createPolicy } from './policy.ts';
 import { createPublisher } from './publisher.ts';
 import type { Resource } from './resources/resource.ts';
 import { checkRoot } from './root-check.ts';
+import { createRoots } from './roots.ts';
 import { createSeal } from './seal.ts';
 import { createSerial } from './serial.ts';
 import { createStore } from './store.ts';
@@ -44,7 +48,12 @@ export interface ControllerOptions {
   /** On which agents are heard; not closed here either. One of its own keeps a flood of them from holding up the buckets. */
   readonly heartbeats?: NatsConnection;
   readonly mesh: string;
+  /** Signs. */
   readonly root: Root;
+  /** The next or the former one, while one takes the other's place. */
+  readonly otherRoot?: Root;
+  /** Has this controller end, and begin anew with the roots that are there then. */
+  readonly reload?: () => void;
   /** Of this process, among all controllers. */
   readonly id: string;
   readonly release: string;
@@ -76,8 +85,7 @@ export async function startController(options: ControllerOptions): Promise<Contr
   const { connection, mesh, root, id, log, now = () => performance.now(), wallMs = Date.now } = options;
   const { heartbeats = connection } = options;
   const timing = { ...TIMING, ...options.timing };
-  const rootKey = verificationKey(root.publicKey);
-  const rootSigningKey = signingKey(root);
+  const roots = createRoots(root, options.otherRoot);
   const payloadBytesMax = () => connection.info?.max_payload ?? 1024 * 1024;
   /** Agents take no longer documents, whatever the bus takes. */
   const publicationBytesMax = () => Math.min(payloadBytesMax(), LIMITS.publicationBytesMax);
@@ -119,8 +127,50 @@ export async function startController(options: ControllerOptions): Promise<Contr
       toKeep = true;
     },
   });
-  const seal = createSeal({ mesh, signingKey: rootSigningKey, rootKey });
+  const seal = createSeal({ mesh, signingKey: roots.signingKey, rootKeys: roots.keys });
   await checkRoot({ buckets, seal, mesh, publicKey: root.publicKey });
+  const auditStream = createAuditStream(connection, mesh);
+  const trail = createAudit({
+    stream: auditStream,
+    mesh,
+    controller: id,
+    signingKey: roots.signingKey,
+    payloadBytesMax,
+    wallMs,
+    counted: metrics.audited,
+    failing(error) {
+      if (error === undefined) log.info('the audit stream is written again');
+      else
+        log.error({ err: error }, 'the audit stream cannot be written; entries wait, and changes are made');
+    },
+  });
+  const refusals = createIncidents(CONTROLLER_LIMITS.tamperedToldMs, wallMs);
+  const identities = createIdentities({
+    mesh,
+    roots,
+    reload: options.reload,
+    ...buckets,
+    seal,
+    timing,
+    payloadBytesMax,
+    wallMs,
+    inTurn: (task) => inTurn(task),
+    leading: () => leading(),
+    publisher: () => publisher,
+    endpointsChanged: (services) => distributor.endpointsChanged(services),
+    failed,
+    audit: trail,
+    cut(agent) {
+      log.warn({ agent }, 'agent revoked');
+      fleet.cut(agent);
+    },
+    refused(verb, details) {
+      metrics.grantRefused(verb);
+      refusals.add(details);
+      log.warn({ verb, details }, 'an agent was granted nothing');
+    },
+    tampered,
+  });
   const store = createStore<Resource>({ ...buckets, seal, payloadBytesMax, wallMs, tampered });
   const policy = createPolicy({
     store,
@@ -134,9 +184,9 @@ export async function startController(options: ControllerOptions): Promise<Contr
   const publisher = createPublisher({
     bucket: buckets.config,
     mesh,
-    signingKey: rootSigningKey,
-    rootKey,
+    roots,
     payloadBytesMax: publicationBytesMax,
+    serviceKeys: identities.serviceKeys,
     published(kind, service, revision) {
       metrics.published(kind);
       log.debug({ kind, service, revision }, 'published');
@@ -161,41 +211,75 @@ export async function startController(options: ControllerOptions): Promise<Contr
   // Before anybody is heard: since when they are what they are is not since this process has begun to listen.
   fleet.restore(await keeper.load());
   const views = createViews({ fleet, policy, publisher, agentLeaseMs: timing.agentLeaseMs, wallMs });
-  const guard = createCallGuard({ rootKey, mesh, wallMs });
   const refreshing = createSerial();
   const inTurn = createSerial();
   let beginning: Promise<void> = Promise.resolve();
+  const operators = createOperators({
+    records: identities.registry,
+    rootKeys: () => roots.keys,
+    mesh,
+    wallMs,
+    inTurn,
+    leading,
+    failed,
+    audit: trail,
+    refresh: () => refreshing(() => (leader.state === 'leading' ? beginning : identities.refresh())),
+  });
+  const guard = createCallGuard({
+    rootKeys: () => roots.keys,
+    mesh,
+    wallMs,
+    revoked: operators.revoked,
+    denied(why, verb, operator) {
+      metrics.denied(why);
+      if (operator === undefined) return;
+      const { name, role } = operator;
+      log.warn({ why, verb, operator: name, role }, 'a call of an operator was denied');
+      if (!leading() || !CHANGING_VERBS.has(verb)) return;
+      trail.record({ verb, author: name, role, outcome: 'refused', about: `operator/${name}`, reason: why });
+    },
+  });
   const lease = createLease({ bucket: buckets.state, id, leaseMs: timing.leaseMs, now, wallMs });
   const api = createApi({
     schema: loadApiSchema(),
     guard,
-    handlers: createVerbs({
-      store,
-      policy,
-      publisher,
-      distributor,
-      views,
-      fleet,
-      buckets: { ...buckets },
-      inTurn,
-      leading,
-      leader: () => lease.holder,
-      tampering,
-      floods,
-      pageBytesMax: () => payloadBytesMax() - CONTROLLER_LIMITS.pageOverheadBytes,
-      servers: () =>
-        connection.info?.cluster === undefined ? 1 : (connection.info.connect_urls?.length ?? 1),
-      wallMs,
-      refresh: () =>
-        refreshing(async () => {
-          // Within a term, memory is what was written last; nobody else reads it anew.
-          if (leader.state === 'leading') return beginning;
-          await policy.refresh();
-          await publisher.refresh();
-          store.witness(publisher.policy);
-        }),
-      failed,
-    }),
+    handlers: {
+      ...identities.handlers,
+      ...operators.handlers,
+      ...createVerbs({
+        store,
+        policy,
+        publisher,
+        distributor,
+        views,
+        fleet,
+        buckets: { ...buckets },
+        inTurn,
+        leading,
+        leader: () => lease.holder,
+        tampering,
+        floods,
+        refusals,
+        identities,
+        operators,
+        audit: trail,
+        auditStream,
+        pageBytesMax: () => payloadBytesMax() - CONTROLLER_LIMITS.pageOverheadBytes,
+        servers: () =>
+          connection.info?.cluster === undefined ? 1 : (connection.info.connect_urls?.length ?? 1),
+        wallMs,
+        refresh: () =>
+          refreshing(async () => {
+            // Within a term, memory is what was written last; nobody else reads it anew.
+            if (leader.state === 'leading') return beginning;
+            await policy.refresh();
+            await identities.refresh();
+            await publisher.refresh();
+            store.witness(publisher.policy);
+          }),
+        failed,
+      }),
+    },
     called: metrics.called,
     fault: (verb, error) => log.error({ verb, err: error }, 'a call failed'),
   });
@@ -209,13 +293,16 @@ export async function startController(options: ControllerOptions): Promise<Contr
     now,
   });
   const natsApi = createNatsApi({ api, service, mesh, payloadBytesMax });
-  metrics.watch(fleet, leading);
+  metrics.watch(fleet, leading, () => trail.waiting);
 
   const begin = async (mine: number): Promise<void> => {
     if (mine !== term) return;
     try {
       await openBuckets(connection, mesh);
       guard.remember(await store.takeOver());
+      // What the former root has signed cannot be read any more once it is gone.
+      if (options.otherRoot !== undefined) await store.rewrite();
+      guard.remember(await identities.takeOver());
       const kept = await keeper.load();
       fleet.restore(kept);
       await policy.load();
@@ -235,7 +322,10 @@ export async function startController(options: ControllerOptions): Promise<Contr
     toKeep = true;
     raisedMs = Number.NEGATIVE_INFINITY;
     distributor.begin();
+    // Changes wait their turn, until this is done.
     natsApi.lead(true);
+    await identities.publishTrust().catch(failed);
+    if (mine !== term) return;
     tellTampering();
     log.info({ resources: policy.resources.plain().size }, 'leading');
   };
@@ -244,6 +334,7 @@ export async function startController(options: ControllerOptions): Promise<Contr
     if (acting) log.info('no longer leading');
     acting = false;
     store.giveUp();
+    identities.giveUp();
     natsApi.lead(false);
     distributor.end();
   };
@@ -253,7 +344,11 @@ export async function startController(options: ControllerOptions): Promise<Contr
       await policy.load();
       distributor.reloaded();
     });
+    await inTurn(async () => {
+      if (leading()) await identities.audit();
+    });
     for (const key of await distributor.audit()) tampered('config', key);
+    await identities.sweep();
   };
   const leader = createLeader({
     lease: {
@@ -280,7 +375,7 @@ export async function startController(options: ControllerOptions): Promise<Contr
   const beats = listenBeats({
     connection: heartbeats,
     subject: heartbeatsSubject(mesh),
-    check: createHeartbeatCheck(rootKey, mesh, wallMs),
+    check: createHeartbeatCheck(() => roots.keys, mesh, wallMs, identities.registry.isCut),
     known: (agent) => fleet.agents.has(agent),
     hear(checked) {
       store.witness(checked.beat.policy ?? NO_REVISION);
@@ -371,6 +466,7 @@ export async function startController(options: ControllerOptions): Promise<Contr
       beats.stop();
       if (leading()) await keeper.save(fleet.keep()).catch(() => {});
       end();
+      await trail.stop();
       await leader.stop();
       service.stop();
     },

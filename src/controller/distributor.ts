@@ -164,7 +164,7 @@ export function createDistributor(options: DistributorOptions) {
           for (const service of odd.endpoints) changedEndpoints.add(service);
           for (const service of odd.snapshot) changedSnapshots.add(service);
           gather();
-          return (['endpoints', 'snapshot'] as const).flatMap((kind) =>
+          return (['endpoints', 'snapshot', 'trust'] as const).flatMap((kind) =>
             odd[kind].map((service) => publicationKey(kind, service)),
           );
         }),

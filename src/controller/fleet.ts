@@ -32,6 +32,8 @@ export interface AgentRecord {
   /** Empty until a heartbeat has come in this process's life. */
   document: string;
   expiresAtMs: number;
+  /** The root that has signed its identity. */
+  issuer: string;
   workloads: readonly WorkloadReport[];
   applied: Readonly<Record<string, Revision>>;
   /** Of its snapshots: see `Heartbeat.policy`. */
@@ -139,7 +141,7 @@ export function createFleet({ timing, wallMs, changed, known, toKeep }: FleetOpt
       former.filter(({ heardMs }) => clockMs - heardMs < timing.agentLeaseMs).length,
 
     /** @returns false if it was an old one, or there is no room for one more agent. */
-    hear({ beat, identity }: CheckedBeat): boolean {
+    hear({ beat, identity, document }: CheckedBeat): boolean {
       const record = recordOf(beat);
       if (record === undefined) return false;
       const former = record.former.find(({ session }) => session === beat.session);
@@ -165,8 +167,9 @@ export function createFleet({ timing, wallMs, changed, known, toKeep }: FleetOpt
       record.timeMs = beat.timeMs;
       record.skewMs = Math.round(beat.timeMs - wallMs());
       record.release = beat.release;
-      record.document = beat.document;
+      record.document = document;
       record.expiresAtMs = identity.expiresAtMs;
+      record.issuer = identity.issuer;
       record.speaksFor = identity.workloads;
       record.workloads = beat.workloads;
       record.heardMs = clockMs;
@@ -210,6 +213,12 @@ export function createFleet({ timing, wallMs, changed, known, toKeep }: FleetOpt
         known(forgotten);
         toKeep();
       }
+    },
+
+    /** It was cut off: whatever it serves is served by it no more. */
+    cut(agent: string): void {
+      const record = agents.get(agent);
+      if (record !== undefined) transit(record, 'leave');
     },
 
     /** Who serves a service, in the order of their names. */
@@ -268,6 +277,7 @@ const UNHEARD: Omit<AgentRecord, 'agent' | 'state' | 'sinceMs'> = Object.freeze(
   speaksFor: new Set<string>(),
   document: '',
   expiresAtMs: 0,
+  issuer: '',
   workloads: [],
   applied: {},
   policy: NO_REVISION,

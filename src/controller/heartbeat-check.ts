@@ -1,18 +1,16 @@
 /** Heartbeats as they come from the bus, where anybody may publish: read only if the mesh has signed them. */
-import type { KeyObject } from 'node:crypto';
 import { BoundedMap } from '../protocol/bounded-map.ts';
 import { WeftError } from '../protocol/errors.ts';
-import { type Heartbeat, readHeartbeat } from '../protocol/heartbeat.ts';
-import { checkIdentity } from '../protocol/identity.ts';
-import type { PeerIdentity } from '../protocol/keyring.ts';
+import { type Heartbeat, heartbeatParts, readHeartbeat } from '../protocol/heartbeat.ts';
+import { type PeerIdentity, readIntroduction } from '../protocol/introduction.ts';
 import { LIMITS } from '../protocol/limits.ts';
-import { headerOf, openDocument } from '../protocol/signed-document.ts';
+import { headerOf, openDocument, type RootKeys } from '../protocol/signed-document.ts';
 import { CONTROLLER_LIMITS } from './limits.ts';
 
 const SIGNATURE_CHARACTERS = 86;
 const DOT = 0x2e;
-/** How every heartbeat begins: with the header of its signature. */
-const START = Buffer.from(`${headerOf('weft-heartbeat')}.`, 'latin1');
+/** How every heartbeat begins: with the identity of its agent. */
+const START = Buffer.from(`${headerOf('weft-identity')}.`, 'latin1');
 
 /** Whether it is worth the time to check a signature: for what is no heartbeat at all costs next to nothing. */
 export function mayBeHeartbeat(payload: Uint8Array): boolean {
@@ -27,6 +25,8 @@ export function mayBeHeartbeat(payload: Uint8Array): boolean {
 export interface CheckedBeat {
   readonly beat: Heartbeat;
   readonly identity: PeerIdentity;
+  /** Its introduction, as in packets. */
+  readonly document: string;
 }
 
 /**
@@ -35,20 +35,27 @@ export interface CheckedBeat {
  */
 export type CheckHeartbeat = (subject: string, payload: Uint8Array) => CheckedBeat;
 
-export function createHeartbeatCheck(rootKey: KeyObject, mesh: string, wallMs: () => number): CheckHeartbeat {
+export function createHeartbeatCheck(
+  roots: () => RootKeys,
+  mesh: string,
+  wallMs: () => number,
+  isCut: (agent: string, issuedAtMs: number) => boolean,
+): CheckHeartbeat {
   const identities = new BoundedMap<string, PeerIdentity>(CONTROLLER_LIMITS.agentsMax);
 
   const identityOf = (document: string): PeerIdentity => {
     const known = identities.get(document);
     if (known !== undefined && known.expiresAtMs > wallMs()) return known;
-    const identity = checkIdentity(rootKey, mesh, document, wallMs());
+    const identity = readIntroduction(roots(), mesh, document, wallMs());
     identities.set(document, identity);
     return identity;
   };
 
   return (subject, payload) => {
     const text = Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength).toString('latin1');
-    const claims = openDocument(rootKey, 'weft-heartbeat', text, LIMITS.heartbeatBytesMax);
+    const { introduction, statement } = heartbeatParts(text);
+    const identity = identityOf(introduction);
+    const claims = openDocument(identity.signingKey, 'weft-heartbeat', statement, LIMITS.heartbeatBytesMax);
     const beat = readHeartbeat(mesh, claims);
     if (beat === undefined) throw denied('malformed, or of another mesh');
     // An old one that somebody has kept; and packets of an agent whose clock is so wrong are refused everywhere.
@@ -59,12 +66,12 @@ export function createHeartbeatCheck(rootKey: KeyObject, mesh: string, wallMs: (
     }
     if (subject.slice(subject.lastIndexOf('.') + 1) !== beat.agent)
       throw denied('on the subject of another agent');
-    const identity = identityOf(beat.document);
     if (identity.agent !== beat.agent) throw denied('with the identity of another agent');
+    if (isCut(beat.agent, identity.issuedAtMs)) throw denied(`${beat.agent} was cut off`);
     for (const { service } of beat.workloads) {
       if (!identity.workloads.has(service)) throw denied(`${beat.agent} may not serve ${service}`);
     }
-    return { beat, identity };
+    return { beat, identity, document: introduction };
   };
 }
 

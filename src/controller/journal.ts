@@ -24,6 +24,8 @@ export interface JournalPage<Resource> {
 
 export interface JournalOptions {
   readonly state: KV;
+  /** Where it lies in the bucket. */
+  readonly name: string;
   readonly seal: Seal;
   /** Wall clock, ms. */
   readonly wallMs: () => number;
@@ -33,7 +35,7 @@ export interface JournalOptions {
 
 export type Journal<Resource> = ReturnType<typeof createJournal<Resource>>;
 
-export function createJournal<Resource>({ state, seal, wallMs, tampered }: JournalOptions) {
+export function createJournal<Resource>({ state, name, seal, wallMs, tampered }: JournalOptions) {
   /** The last turn that is known of, by anybody. */
   let turn = 0;
   /** Of the entry that the next write replaces. */
@@ -48,12 +50,12 @@ export function createJournal<Resource>({ state, seal, wallMs, tampered }: Journ
 
     /** The page as it stands; undefined if there is none, or only an old one that somebody has put back. */
     async read(): Promise<JournalPage<Resource> | undefined> {
-      const entry = await state.get(JOURNAL_KEY);
+      const entry = await state.get(name);
       const page = pageOf(entry);
       revision = entry?.revision ?? 0;
       if (page === undefined || page.turn < turn) {
         // Nobody ever deletes it; but its bucket may have been lost.
-        if (entry !== null) tampered(JOURNAL_KEY);
+        if (entry !== null) tampered(name);
         return undefined;
       }
       turn = page.turn;
@@ -67,10 +69,10 @@ export function createJournal<Resource>({ state, seal, wallMs, tampered }: Journ
     async write(page: Omit<JournalPage<Resource>, 'turn'>): Promise<void> {
       // Not the next number only: after an old page that somebody has put back, it would be one that was had before.
       const next = Math.max(turn + 1, wallMs());
-      const text = seal.close('weft-journal', JOURNAL_KEY, { turn: next, ...page });
-      revision = await putOver(state, JOURNAL_KEY, text, revision, (entry, conflict) => {
+      const text = seal.close('weft-journal', name, { turn: next, ...page });
+      revision = await putOver(state, name, text, revision, (entry, conflict) => {
         if ((pageOf(entry)?.turn ?? 0) > turn) throw conflict;
-        tampered(JOURNAL_KEY);
+        tampered(name);
         return undefined;
       });
       turn = next;
@@ -78,7 +80,7 @@ export function createJournal<Resource>({ state, seal, wallMs, tampered }: Journ
 
     /** Whether it stands as it was written last. @throws Error if another controller has taken a turn since */
     async stands(): Promise<boolean> {
-      const entry = await state.get(JOURNAL_KEY);
+      const entry = await state.get(name);
       if (entry?.revision === revision) return true;
       if ((pageOf(entry)?.turn ?? 0) > turn) throw new Error('another controller has written the journal');
       return false;

@@ -4,6 +4,8 @@ const HOUR_MS = 3_600_000;
 export const CONTROLLER_LIMITS = Object.freeze({
   /** Revisions of a resource that are kept. */
   historyMax: 64,
+  /** And of who is enrolled. */
+  identityHistoryMax: 8,
   /** Earlier sessions of an agent that are remembered, to know if they go on beside the present one. */
   formerSessionsMax: 8,
   /** Keys of the policy bucket that are looked at; who can write there may have written any number. */
@@ -17,6 +19,10 @@ export const CONTROLLER_LIMITS = Object.freeze({
   /** Writes of somebody else that one write of ours is tried against. */
   writeTriesMax: 8,
   agentsMax: 10_000,
+  /** Join tokens that can be open at a time. */
+  tokensMax: 10_000,
+  /** A used or expired token is remembered for this long after its time, so that its second use is known as one. */
+  tokenForgottenMs: 30 * 24 * HOUR_MS,
   /** Agents that an answer names where it counts many. */
   agentsNamedMax: 20,
   /**
@@ -37,6 +43,23 @@ export const CONTROLLER_LIMITS = Object.freeze({
   lostToldMs: 10 * 60_000,
   /** An agent that is gone for this long is no longer listed. */
   agentForgottenMs: 24 * HOUR_MS,
+  /**
+   * The audit stream: how long it keeps entries, and bytes of all of them; what of an entry is written (longer ones go without
+   * before and after); and entries, with their bytes, that wait for the stream if it is away.
+   */
+  auditAgeMs: 90 * 24 * HOUR_MS,
+  auditBytesMax: 128 * 1024 * 1024,
+  auditEntryBytesMax: 256 * 1024,
+  auditWaitingMax: 4_096,
+  auditWaitingBytesMax: 16 * 1024 * 1024,
+  /** Refusals that are written in a minute; anybody can bring them about, and they must not push changes out of the stream. */
+  auditRefusalsPerMinuteMax: 30,
+  auditRetryMs: 1_000,
+  /** How long a controller that stops still tries to write what waits. */
+  auditStopMs: 1_000,
+  /** Operators that are known or revoked, and credentials of one of them that have not expired. */
+  operatorsMax: 1_000,
+  credentialsPerOperatorMax: 16,
   /** Calls that are remembered, so that none is carried out twice; more than that within their time are refused. */
   noncesMax: 100_000,
   /** Agents' clocks may be this far from ours before `check` warns, and before it fails: packets are refused at 10 s. */
@@ -71,6 +94,10 @@ export interface Timing {
   readonly keepMs: number;
   /** How often the leader looks whether somebody else has written into the buckets. */
   readonly auditMs: number;
+  /** From when a service key is replaced until callers use the next one: by then whoever serves has it. */
+  readonly keyLeadMs: number;
+  /** The same if an agent was cut off, which has the one before. */
+  readonly keyLeadRevokedMs: number;
   /** How often the leader looks whether its buckets can have replicas that they lack, the first time when it has begun. */
   readonly replicasMs: number;
 }
@@ -84,5 +111,7 @@ export const TIMING: Timing = Object.freeze({
   gatherMs: 20,
   keepMs: 1_000,
   auditMs: 2_000,
+  keyLeadMs: 10_000,
+  keyLeadRevokedMs: 2_000,
   replicasMs: 60_000,
 });

@@ -1,6 +1,7 @@
 /** What the controller counts, in a registry of its own. */
 import { Counter, Gauge, Registry } from 'prom-client';
 import type { PublicationKind } from '../protocol/subjects.ts';
+import type { Denial } from './api/call-guard.ts';
 import type { Fleet } from './fleet.ts';
 
 export type ControllerMetrics = ReturnType<typeof createControllerMetrics>;
@@ -37,14 +38,43 @@ export function createControllerMetrics() {
     labelNames: ['bucket'] as const,
     registers,
   });
+  const refusals = new Counter({
+    name: 'weft_controller_grants_refused_total',
+    help: 'Joins and renewals of agents that were refused, by verb',
+    labelNames: ['verb'] as const,
+    registers,
+  });
+  const denials = new Counter({
+    name: 'weft_controller_denials_total',
+    help: 'Calls that were denied, by reason: call (not signed, or not for now), repeated, revoked, role',
+    labelNames: ['reason'] as const,
+    registers,
+  });
+  const audited = new Counter({
+    name: 'weft_controller_audit_entries_total',
+    help: 'Audit entries by what became of them: written, lost; failed is a try that comes again',
+    labelNames: ['result'] as const,
+    registers,
+  });
   return Object.freeze({
     registry,
+    denied: (reason: Denial) => denials.inc({ reason }),
+    audited: (result: 'written' | 'lost' | 'failed') => audited.inc({ result }),
+    grantRefused: (verb: 'join' | 'renew') => refusals.inc({ verb }),
     tampered: (bucket: string) => tampered.inc({ bucket }),
     beat: (result: 'taken' | 'old' | 'refused' | 'dropped') => beats.inc({ result }),
     published: (kind: PublicationKind) => publications.inc({ kind }),
     called: (verb: string, result: string) => calls.inc({ verb, result }),
     failed: () => failures.inc(),
-    watch(fleet: Fleet, leading: () => boolean) {
+    watch(fleet: Fleet, leading: () => boolean, auditWaiting: () => number) {
+      new Gauge({
+        name: 'weft_controller_audit_waiting',
+        help: 'Audit entries that the stream has not taken yet',
+        registers,
+        collect() {
+          this.set(auditWaiting());
+        },
+      });
       new Gauge({
         name: 'weft_controller_leading',
         help: '1 if this controller leads',

@@ -10,11 +10,14 @@ import { createHash, type KeyObject } from 'node:crypto';
 import type { KV } from '@nats-io/kv';
 import type { Endpoint, EndpointList } from '../protocol/endpoint-list.ts';
 import { compareRevisions, isRevision, NO_REVISION, type Revision } from '../protocol/revision.ts';
+import type { PublishedServiceKey } from '../protocol/service-key.ts';
 import { openDocument, publicationType, signDocument } from '../protocol/signed-document.ts';
 import { type Snapshot, saysDefaults } from '../protocol/snapshot.ts';
 import { type PublicationKind, publicationKey } from '../protocol/subjects.ts';
+import { TRUST_NAME, type TrustList } from '../protocol/trust-list.ts';
 import { markOf, putOver, readAll } from './buckets.ts';
 import { CONTROLLER_LIMITS } from './limits.ts';
+import type { Roots } from './roots.ts';
 
 /** What is known of one key of the bucket. */
 interface Published {
@@ -33,9 +36,10 @@ interface Published {
 export interface PublisherOptions {
   readonly bucket: KV;
   readonly mesh: string;
-  readonly signingKey: KeyObject;
-  readonly rootKey: KeyObject;
+  readonly roots: Roots;
   readonly payloadBytesMax: () => number;
+  /** Public keys of a service, for its endpoint list; undefined if it has none. */
+  readonly serviceKeys: (service: string) => readonly PublishedServiceKey[] | undefined;
   /** Something was published: for metrics and logs. */
   readonly published: (kind: PublicationKind, service: string, revision: Revision) => void;
   /** An endpoint list was too long for one message, and lacks these many. */
@@ -56,13 +60,19 @@ const NOTHING: Published = Object.freeze({
   telling: false,
 });
 
+const noServices = (): Record<PublicationKind, Set<string>> => ({
+  snapshot: new Set(),
+  endpoints: new Set(),
+  trust: new Set(),
+});
+
 export type Publisher = ReturnType<typeof createPublisher>;
 
 export function createPublisher(options: PublisherOptions) {
-  const { bucket, mesh, signingKey, rootKey, payloadBytesMax } = options;
+  const { bucket, mesh, roots, payloadBytesMax } = options;
   let table = new Map<string, Published>();
   /** Names in `table` are keys; these are the services behind them. */
-  let services: Record<PublicationKind, Set<string>> = { snapshot: new Set(), endpoints: new Set() };
+  let services: Record<PublicationKind, Set<string>> = noServices();
   let epoch = 0;
   /** Of the last write to the bucket: no number that was ever given in this epoch is above it. */
   let sequence = 0;
@@ -80,7 +90,7 @@ export function createPublisher(options: PublisherOptions) {
   ) => {
     const key = publicationKey(kind, service);
     const entry = await putOver(bucket, key, document, at(kind, service).entry, (found, conflict) => {
-      const theirs = found?.operation === 'PUT' && readPublished(rootKey, kind, mesh, key, found.value);
+      const theirs = found?.operation === 'PUT' && readPublished(roots, kind, mesh, key, found.value);
       if (theirs && compareRevisions(theirs.published.revision, made.revision) >= 0) throw conflict;
       options.tampered(key);
       return undefined;
@@ -99,10 +109,11 @@ export function createPublisher(options: PublisherOptions) {
   const read = async () => {
     const mark = await markOf(bucket);
     const found = new Map<string, Published>();
-    const names: typeof services = { snapshot: new Set(), endpoints: new Set() };
+    const names = noServices();
     await readAll(bucket, ({ key, value, revision: entry, operation }) => {
-      const kind: PublicationKind = key.startsWith('snapshot.') ? 'snapshot' : 'endpoints';
-      const read = operation === 'PUT' ? readPublished(rootKey, kind, mesh, key, value) : undefined;
+      const kind = key.slice(0, key.indexOf('.')) as PublicationKind;
+      if (!Object.hasOwn(names, kind)) return;
+      const read = operation === 'PUT' ? readPublished(roots, kind, mesh, key, value) : undefined;
       if (read === undefined && found.size >= CONTROLLER_LIMITS.keysMax) return;
       found.set(key, { ...NOTHING, ...read?.published, entry });
       if (read !== undefined) names[kind].add(read.service);
@@ -126,12 +137,12 @@ export function createPublisher(options: PublisherOptions) {
      * @throws an error of the client
      */
     async audit(): Promise<Record<PublicationKind, string[]>> {
-      const odd: Record<PublicationKind, string[]> = { snapshot: [], endpoints: [] };
+      const odd: Record<PublicationKind, string[]> = { snapshot: [], endpoints: [], trust: [] };
       const now = await markOf(bucket);
       if (now.epoch === epoch && now.sequence === expected && now.messages === table.size) return odd;
       const { mark, found, names } = await read();
       const same = mark.epoch === epoch;
-      for (const kind of ['snapshot', 'endpoints'] as const) {
+      for (const kind of Object.keys(odd) as PublicationKind[]) {
         // One that nobody of us has published in this term was put back from an earlier time.
         for (const service of new Set([...services[kind], ...names[kind]])) {
           const key = publicationKey(kind, service);
@@ -172,7 +183,7 @@ export function createPublisher(options: PublisherOptions) {
       const telling = !saysDefaults(snapshot);
       const digest = digestOf(snapshot);
       if (digest === before.digest) return undefined;
-      const document = signDocument(signingKey, 'weft-snapshot', snapshot);
+      const document = signDocument(roots.signingKey, 'weft-snapshot', snapshot);
       if (document.length + OVERHEAD_BYTES > payloadBytesMax()) {
         options.tooLong(service, document.length);
         return undefined;
@@ -182,18 +193,38 @@ export function createPublisher(options: PublisherOptions) {
       return revision;
     },
 
+    /** Publishes what agents have to know about trust, if that is news. @returns the revision if it was published */
+    async trust(make: (revision: Revision) => TrustList): Promise<Revision | undefined> {
+      const before = at('trust', TRUST_NAME);
+      const revision = nextRevision(before.revision);
+      const list = make(revision);
+      const digest = digestOf(list);
+      if (digest === before.digest) return undefined;
+      const document = signDocument(roots.signingKey, 'weft-trust', list);
+      await write('trust', TRUST_NAME, document, { ...NOTHING, revision, digest });
+      return revision;
+    },
+
     /** Publishes who serves, if that is news. @returns the revision if it was published */
     async endpoints(service: string, all: readonly Endpoint[]): Promise<Revision | undefined> {
       const before = at('endpoints', service);
       if (before.entry === 0 && all.length === 0) return undefined;
       const revision = nextRevision(before.revision);
       let endpoints = all;
-      let list: EndpointList = { version: 1, mesh, service, revision, endpoints };
+      const keys = options.serviceKeys(service);
+      let list: EndpointList = {
+        version: 1,
+        mesh,
+        service,
+        revision,
+        ...(keys === undefined ? {} : { keys }),
+        endpoints,
+      };
       let document = '';
       const digest = digestOf(list);
       if (digest === before.digest) return undefined;
       for (;;) {
-        document = signDocument(signingKey, 'weft-endpoints', list);
+        document = signDocument(roots.signingKey, 'weft-endpoints', list);
         const excess = document.length + OVERHEAD_BYTES - payloadBytesMax();
         if (excess <= 0 || endpoints.length === 0) break;
         const share = 1 - excess / document.length;
@@ -209,9 +240,9 @@ export function createPublisher(options: PublisherOptions) {
     /** Agents of the list as it is published. */
     listed: (service: string): ReadonlySet<string> => at('endpoints', service).agents,
 
-    /** Of the snapshot; undefined if there is none. */
-    revisionOf(service: string): Revision | undefined {
-      const { revision } = at('snapshot', service);
+    /** Undefined if there is none. */
+    revisionOf(service: string, kind: PublicationKind = 'snapshot'): Revision | undefined {
+      const { revision } = at(kind, service);
       return compareRevisions(revision, NO_REVISION) > 0 ? revision : undefined;
     },
 
@@ -234,17 +265,11 @@ export function snapshotExcess(snapshot: Snapshot, payloadBytesMax: number): num
   return Math.max(0, base64 + OVERHEAD_BYTES - payloadBytesMax);
 }
 
-/** What we have signed ourselves, with a root that may have changed since: then it is published anew. */
-function readPublished(
-  rootKey: KeyObject,
-  kind: PublicationKind,
-  mesh: string,
-  key: string,
-  value: Uint8Array,
-) {
+/** What we have signed ourselves. With another root than signs now, it is news whatever it says. */
+function readPublished(roots: Roots, kind: PublicationKind, mesh: string, key: string, value: Uint8Array) {
   const text = Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString('latin1');
   try {
-    const document = openDocument(rootKey, publicationType(kind), text, text.length) as Partial<
+    const document = openDocument(roots.keys, publicationType(kind), text, text.length) as Partial<
       Snapshot & EndpointList
     >;
     const { service, revision } = document;
@@ -253,9 +278,19 @@ function readPublished(
     const agents = new Set((document.endpoints ?? []).map(({ agent }) => agent));
     const telling = kind === 'snapshot' && !saysDefaults(document as Snapshot);
     const policy = isRevision(document.policy) ? document.policy : NO_REVISION;
-    return { service, published: { revision, digest: digestOf(document), agents, policy, telling } };
+    const digest = isSigned(roots.presentKey, kind, text) ? digestOf(document) : '';
+    return { service, published: { revision, digest, agents, policy, telling } };
   } catch {
     return undefined;
+  }
+}
+
+function isSigned(key: KeyObject, kind: PublicationKind, text: string): boolean {
+  try {
+    openDocument(key, publicationType(kind), text, text.length);
+    return true;
+  } catch {
+    return false;
   }
 }
 

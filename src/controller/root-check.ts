@@ -4,6 +4,7 @@
  */
 import type { KvEntry } from '@nats-io/kv';
 import { headerOf, publicationType } from '../protocol/signed-document.ts';
+import type { PublicationKind } from '../protocol/subjects.ts';
 import { type Buckets, readAll } from './buckets.ts';
 import { JOURNAL_KEY } from './journal.ts';
 import type { Seal, SealType } from './seal.ts';
@@ -15,6 +16,8 @@ export class ForeignRootError extends Error {
     this.name = 'ForeignRootError';
   }
 }
+
+const KINDS: readonly PublicationKind[] = ['snapshot', 'endpoints', 'trust'];
 
 export interface RootCheckOptions {
   readonly buckets: Buckets;
@@ -39,15 +42,17 @@ export async function checkRoot({ buckets, seal, mesh, publicKey }: RootCheckOpt
   look(`weft-${mesh}-state`, 'weft-journal', await buckets.state.get(JOURNAL_KEY));
   if (ours) return;
   await readAll(buckets.policy, (entry) => look(`weft-${mesh}-policy`, 'weft-record', entry));
+  await readAll(buckets.identity, (entry) => look(`weft-${mesh}-identity`, 'weft-record', entry));
   await readAll(buckets.config, (entry) => {
-    const kind = entry.key.startsWith('snapshot.') ? 'snapshot' : 'endpoints';
-    look(`weft-${mesh}-config`, publicationType(kind), entry);
+    for (const kind of KINDS) {
+      if (entry.key.startsWith(`${kind}.`)) look(`weft-${mesh}-config`, publicationType(kind), entry);
+    }
   });
   if (ours || foreign === undefined) return;
   throw new ForeignRootError(
     `the buckets of mesh ${mesh} are those of another root: it has signed ${foreign}, and the root that is given here ` +
       `(${publicKey}) nothing in them; nothing was changed. Start the controller with the root of that mesh (--root), or give a ` +
-      `new mesh another name (--mesh); to give up what is there, delete the buckets weft-${mesh}-policy, weft-${mesh}-config ` +
-      `and weft-${mesh}-state (nats kv del)`,
+      `new mesh another name (--mesh); to give up what is there, delete the buckets weft-${mesh}-policy, weft-${mesh}-config, ` +
+      `weft-${mesh}-identity and weft-${mesh}-state (nats kv del)`,
   );
 }

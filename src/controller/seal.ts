@@ -1,28 +1,30 @@
 /** What controllers keep in the buckets for themselves, signed: whoever can write there could else decide what holds. */
 import type { KeyObject } from 'node:crypto';
 import type { KvEntry } from '@nats-io/kv';
-import { type DocumentType, openDocument, signDocument } from '../protocol/signed-document.ts';
+import {
+  openDocument,
+  type PublicationType,
+  type RootKeys,
+  signDocument,
+} from '../protocol/signed-document.ts';
 
 export interface SealOptions {
   readonly mesh: string;
   readonly signingKey: KeyObject;
-  readonly rootKey: KeyObject;
+  readonly rootKeys: RootKeys;
 }
 
 /** What controllers keep for themselves, and what they publish. */
-export type SealType = Extract<
-  DocumentType,
-  'weft-record' | 'weft-journal' | 'weft-snapshot' | 'weft-endpoints'
->;
+export type SealType = 'weft-record' | 'weft-journal' | PublicationType;
 
 export type Seal = ReturnType<typeof createSeal>;
 
-export function createSeal({ mesh, signingKey, rootKey }: SealOptions) {
+export function createSeal({ mesh, signingKey, rootKeys }: SealOptions) {
   const read = (type: SealType, entry: KvEntry | null) => {
     if (entry?.operation !== 'PUT') return undefined;
     try {
       const text = entry.string();
-      const document = openDocument(rootKey, type, text, text.length);
+      const document = openDocument(rootKeys, type, text, text.length);
       return document.mesh === mesh ? document : undefined;
     } catch {
       return undefined;

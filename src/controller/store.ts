@@ -37,8 +37,11 @@ export interface StoreWrite<Resource> {
 }
 
 export interface StoreOptions {
+  /** What holds the resources. */
   readonly policy: KV;
   readonly state: KV;
+  /** Name of its journal in the state bucket; `journal` if it is not said. */
+  readonly journal?: string;
   readonly seal: Seal;
   /** What one message may hold, bytes. */
   readonly payloadBytesMax: () => number;
@@ -60,6 +63,7 @@ export type Store<Resource> = ReturnType<typeof createStore<Resource>>;
 export function createStore<Resource>({
   policy,
   state,
+  journal: journalName = 'journal',
   seal,
   payloadBytesMax,
   wallMs,
@@ -67,6 +71,7 @@ export function createStore<Resource>({
 }: StoreOptions) {
   const journal = createJournal<Resource>({
     state,
+    name: journalName,
     seal,
     wallMs,
     tampered: (key) => tampered('state', key),
@@ -185,6 +190,11 @@ export function createStore<Resource>({
       }
       await repair(found);
       return known;
+    },
+
+    /** Signs anew whatever is there. To be called while the store is ours. @throws an error of the client */
+    async rewrite(): Promise<void> {
+      if (this.doubt === undefined) await writeAll([...links.keys()]);
     },
 
     giveUp(): void {

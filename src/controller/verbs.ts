@@ -1,16 +1,22 @@
 /** What each verb of the API does. */
-import type { Change, ChangeResult, Page, PageRequest, ResourceName } from '../protocol/api.ts';
+import type { Change, ChangeResult, Page, PageRequest, ResourceName, Verb } from '../protocol/api.ts';
 import type { ApiFault } from '../protocol/api-call.ts';
+import type { AuditEvent } from '../protocol/audit-entry.ts';
 import { fieldName } from '../protocol/config-fault.ts';
 import type { Revision } from '../protocol/revision.ts';
+import { TRUST_NAME } from '../protocol/trust-list.ts';
 import { NONCE_MS } from './api/call-guard.ts';
 import type { Caller, Handlers } from './api/handlers.ts';
+import type { Audit } from './audit.ts';
+import type { AuditStream } from './audit-stream.ts';
 import { type ChangeSet, faultCount, planApply, planDelete } from './change-set.ts';
 import { type CheckOptions, checkMesh } from './check.ts';
 import { ControllerError } from './controller-error.ts';
 import type { Distributor } from './distributor.ts';
 import { resourcesAt } from './earlier.ts';
+import type { IdentityHandlers } from './identities/identity-verbs.ts';
 import { CONTROLLER_LIMITS } from './limits.ts';
+import type { Operators, OperatorVerbs } from './operators.ts';
 import { type Listed, pageOf } from './paging.ts';
 import type { Policy } from './policy.ts';
 import type { Publisher } from './publisher.ts';
@@ -29,6 +35,9 @@ export interface VerbOptions extends CheckOptions {
   /** Changes happen one after another. */
   readonly inTurn: Serial;
   readonly leading: () => boolean;
+  readonly operators: Pick<Operators, 'view'>;
+  readonly audit: Audit;
+  readonly auditStream: Pick<AuditStream, 'read'>;
   readonly wallMs: () => number;
   /** What the items of one answer may take, bytes. */
   readonly pageBytesMax: () => number;
@@ -38,7 +47,10 @@ export interface VerbOptions extends CheckOptions {
   readonly failed: (error: unknown) => void;
 }
 
-export function createVerbs(options: VerbOptions): Handlers {
+/** Those about identities are in a room of their own. */
+type PolicyHandlers = Omit<Handlers, keyof IdentityHandlers | keyof OperatorVerbs>;
+
+export function createVerbs(options: VerbOptions): PolicyHandlers {
   const {
     store,
     policy,
@@ -50,10 +62,16 @@ export function createVerbs(options: VerbOptions): Handlers {
     leading,
     wallMs,
     refresh,
+    audit,
     pageBytesMax,
   } = options;
 
-  const carryOut = async (plan: () => Promise<ChangeSet> | ChangeSet, dryRun: boolean, caller: Caller) => {
+  const carryOut = async (
+    verb: Verb,
+    plan: () => Promise<ChangeSet> | ChangeSet,
+    dryRun: boolean,
+    caller: Caller,
+  ) => {
     if (!leading()) throw notLeading();
     return inTurn(async (): Promise<ChangeResult> => {
       if (!leading()) throw notLeading();
@@ -81,6 +99,8 @@ export function createVerbs(options: VerbOptions): Handlers {
       const revised = changes.map((change) =>
         change.action === 'unchanged' ? change : { ...change, revision },
       );
+      for (const change of revised)
+        if (change.action !== 'unchanged') audit.record(eventOf(verb, change, caller));
       return { changes: revised, warnings, snapshots };
     });
   };
@@ -90,12 +110,18 @@ export function createVerbs(options: VerbOptions): Handlers {
 
   return Object.freeze({
     apply: ({ resources, dryRun = false }, caller) =>
-      carryOut(() => planApply(resources, lookup, wallMs()), dryRun, caller),
+      carryOut('apply', () => planApply(resources, lookup, wallMs()), dryRun, caller),
 
-    delete: ({ names, dryRun = false }, caller) => carryOut(() => planDelete(names, lookup), dryRun, caller),
+    delete: ({ names, dryRun = false }, caller) =>
+      carryOut('delete', () => planDelete(names, lookup), dryRun, caller),
 
     rollback: ({ to, ...name }, caller) =>
-      carryOut(async () => planApply([await revisionOf(store, name, to)], lookup, wallMs()), false, caller),
+      carryOut(
+        'rollback',
+        async () => planApply([await revisionOf(store, name, to)], lookup, wallMs()),
+        false,
+        caller,
+      ),
 
     async get(request) {
       await refresh();
@@ -133,6 +159,22 @@ export function createVerbs(options: VerbOptions): Handlers {
         throw new ControllerError('not_found', `no agent named ${agent} has been heard of`);
       }
       return page(listed, request);
+    },
+
+    async operators(request) {
+      await refresh();
+      return page(options.operators.view(), request);
+    },
+
+    audit: (request) =>
+      options.auditStream.read(request, Math.min(pageBytesMax(), CONTROLLER_LIMITS.pageBytesMax)),
+
+    async identities(request) {
+      await refresh();
+      const { registry, roots } = options.identities;
+      const heard = (agent: string) => fleet.agents.get(agent);
+      const trust = publisher.revisionOf(TRUST_NAME, 'trust') ?? null;
+      return { ...page(registry.view(request.agent, heard), request), roots, trust };
     },
 
     endpoints: async (request) => page(views.endpoints(request.service), request),
@@ -173,7 +215,7 @@ export function createVerbs(options: VerbOptions): Handlers {
       await refresh();
       return { checks: await checkMesh(options) };
     },
-  } satisfies Handlers);
+  } satisfies PolicyHandlers);
 }
 
 /** @returns warnings. @throws ControllerError `invalid` if resources contradict each other, or what is stored */
@@ -192,6 +234,19 @@ function checked({ changes }: ChangeSet, policy: Policy, knownServices: Readonly
     const { kind, metadata } = resource;
     return `${kind} ${metadata.namespace}/${metadata.name}: ${fieldName(path)}: ${message}`;
   });
+}
+
+function eventOf(verb: Verb, change: Change, { author, role }: Caller): AuditEvent {
+  const { kind, namespace, name, revision, before, after } = change;
+  return {
+    verb,
+    author,
+    role,
+    about: `${kind.toLowerCase()}/${namespace}/${name}`,
+    ...(revision === undefined ? {} : { revision }),
+    ...(before === undefined ? {} : { before }),
+    ...(after === undefined ? {} : { after }),
+  };
 }
 
 function changesOf({ changes, unchanged }: ChangeSet, policy: Policy): Change[] {

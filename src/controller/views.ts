@@ -14,6 +14,7 @@ import { isAuthorizationPolicy, policyTarget } from './resources/authorization-p
 import { isHttpRoute } from './resources/http-route.ts';
 import { type Resource, resourceKey } from './resources/resource.ts';
 import { aliasesOf, serviceName } from './resources/service.ts';
+import { isTrafficPolicy } from './resources/traffic-policy.ts';
 import type { StoredResource } from './store.ts';
 
 export interface ViewOptions {
@@ -48,6 +49,7 @@ export function createViews({ fleet, policy, publisher, agentLeaseMs, wallMs }: 
       const target = policyTarget(resource);
       return target === undefined ? publisher.services('snapshot') : [target];
     }
+    if (isTrafficPolicy(resource)) return [policyTarget(resource) ?? ''];
     return [serviceName(resource), ...aliasesOf(resource).map(({ name }) => name)];
   };
 

@@ -1,5 +1,6 @@
 /** What each verb of the controller takes and gives. The verbs are the same on the bus and over HTTP under `/api`. */
 import type { WorkloadReport, WorkloadState } from './heartbeat.ts';
+import type { Role } from './operator.ts';
 import type { Revision } from './revision.ts';
 
 /** A resource as an author writes it; of the controller's answers with `status`, and its revision in metadata. */
@@ -97,6 +98,49 @@ export interface Check {
   readonly advice: string;
 }
 
+/** An agent that is enrolled, or a host whose token has not been used. */
+export interface IdentityView {
+  readonly agent: string;
+  readonly state: 'valid' | 'expired' | 'revoked' | 'invited';
+  readonly workloads: readonly string[];
+  /** Public NKey; '' while it is invited. */
+  readonly key: string;
+  /** The root that has signed the identity which it shows; '' if it was not heard. */
+  readonly root: string;
+  /** RFC 3339; of the identity, or of the token. */
+  readonly issued: string;
+  readonly expires: string;
+}
+
+/** Credentials of an operator that the controller has heard of; one name may have several. */
+export interface OperatorView {
+  readonly name: string;
+  readonly role: Role;
+  readonly state: 'valid' | 'expired' | 'revoked';
+  /** Public NKey. */
+  readonly key: string;
+  /** RFC 3339. */
+  readonly issued: string;
+  readonly expires: string;
+}
+
+/** A message of the audit stream, as it is there. */
+export interface AuditMessage {
+  readonly sequence: number;
+  /** When the stream took it; RFC 3339. */
+  readonly time: string;
+  /** To be checked by who reads it: `audit-entry.ts`. */
+  readonly text: string;
+}
+
+/** What agents are told to trust. */
+export interface TrustView {
+  /** Public NKeys of the roots that hold; the first signs. */
+  readonly roots: readonly string[];
+  /** Of the trust list that says so; null if it has not been published yet. */
+  readonly trust: Revision | null;
+}
+
 /** Lists come in pages: `after` is `next` of the page before. */
 export interface PageRequest {
   readonly after?: string;
@@ -160,6 +204,44 @@ export interface ApiVerbs {
     };
   };
   check: { request: Record<string, never>; response: { readonly checks: readonly Check[] } };
+  /** A host asks for its identity with a token, an agent for another one: `enrolment.ts` says what is in the texts. */
+  join: { request: { readonly message: string }; response: { readonly grant: string } };
+  renew: { request: { readonly message: string }; response: { readonly grant: string } };
+  /** Makes a join token, which comes back sealed to the key that the caller has made for it. */
+  token: {
+    request: {
+      readonly host: string;
+      /** Services that the host may speak and serve for. */
+      readonly workloads: readonly string[];
+      readonly ttlMs: number;
+      /** X25519, base64url. */
+      readonly sealTo: string;
+    };
+    response: { readonly sealed: string };
+  };
+  /** Cuts an agent off: what was issued to it until now holds no more. */
+  revoke: { request: { readonly agent: string }; response: { readonly services: readonly string[] } };
+  /** Begins to replace a key; `identities` and `agents` show how far it is. */
+  rotate: {
+    request:
+      | { readonly what: 'service'; readonly service: string }
+      | { readonly what: 'agent'; readonly agent: string }
+      /** The controller reads the files of its roots anew. */
+      | { readonly what: 'root' };
+    response: { readonly fromMs: number };
+  };
+  /** Whom the mesh has enrolled, and which tokens are open. */
+  identities: {
+    request: PageRequest & { readonly agent?: string };
+    response: Page<IdentityView> & TrustView;
+  };
+  /** The controller learns of an operator; the document holds without that, too. */
+  addOperator: { request: { readonly document: string }; response: { readonly operator: OperatorView } };
+  /** Whatever was issued to this name until now holds no more. `known`: how many of these the controller had heard of. */
+  revokeOperator: { request: { readonly name: string }; response: { readonly known: number } };
+  operators: { request: PageRequest; response: Page<OperatorView> };
+  /** What the audit stream has, from a time on (RFC 3339), else from its beginning. */
+  audit: { request: PageRequest & { readonly since?: string }; response: Page<AuditMessage> };
 }
 
 export type Verb = keyof ApiVerbs;

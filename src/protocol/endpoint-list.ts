@@ -2,10 +2,11 @@
 import { isWorkloadState, type WorkloadState } from './heartbeat.ts';
 import { isLabel, isServiceName } from './names.ts';
 import { isRevision, type Revision } from './revision.ts';
+import { arePublishedServiceKeys, type PublishedServiceKey } from './service-key.ts';
 
 export interface Endpoint {
   readonly agent: string;
-  /** Identity document of the agent's present process. */
+  /** Introduction of the agent's present process. */
   readonly document: string;
   readonly state: WorkloadState;
   readonly labels: Readonly<Record<string, string>>;
@@ -17,6 +18,8 @@ export interface EndpointList {
   /** `orders.default` */
   readonly service: string;
   readonly revision: Revision;
+  /** Public halves of the service's keys, oldest first; absent if the controller has none. */
+  readonly keys?: readonly PublishedServiceKey[];
   readonly endpoints: readonly Endpoint[];
 }
 
@@ -34,6 +37,7 @@ export function readEndpointList(
     typeof list.service === 'string' &&
     isServiceName(list.service) &&
     isRevision(list.revision) &&
+    (list.keys === undefined || arePublishedServiceKeys(list.keys)) &&
     Array.isArray(list.endpoints) &&
     list.endpoints.length <= ENDPOINTS_MAX &&
     list.endpoints.every(isEndpoint);

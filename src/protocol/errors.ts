@@ -230,6 +230,20 @@ export const ERRORS = Object.freeze({
     'mesh',
     'The time allowed was used up before the application was called.',
   ),
+  identity_invalid: entry(
+    503,
+    'proxy_configuration_error',
+    true,
+    'mesh',
+    'The identity of the agent has expired or was revoked, so it neither calls nor serves; the details say what to do.',
+  ),
+  evidence_missing: entry(
+    503,
+    'destination_unavailable',
+    true,
+    'mesh',
+    'The service takes only signed packets, and the agent that asked did not know that yet; see evidence in its TrafficPolicy.',
+  ),
   stream_idle: entry(
     504,
     'connection_timeout',

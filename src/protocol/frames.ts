@@ -21,6 +21,11 @@ export const TYPE = Object.freeze({
   /** u32 bytes that the other side may send in addition. */
   CREDIT: 7,
   ACCEPT: 8,
+  /**
+   * Of the packet and not of a stream (id 0), and its first frame: 64 bytes of signature over what follows, then the
+   * service that all of it is about (`evidence.ts`).
+   */
+  EVIDENCE: 9,
 });
 
 export const FLAG = Object.freeze({
@@ -38,6 +43,8 @@ export const FRAME_OVERHEAD_BYTES = FRAME_HEADER_BYTES + OFFSET_BYTES;
 
 /** Payload of a CREDIT. */
 export const CREDIT_BYTES = 4;
+/** Ed25519, in an EVIDENCE; the name of the service follows. */
+export const SIGNATURE_BYTES = 64;
 /** Details of a RESET are for a person to read; more would only be an attack. */
 const RESET_DETAILS_MAX = 1024;
 const NOT_PRINTABLE = /[^ -~]/g;
@@ -49,6 +56,11 @@ const SMALL_PACKETS_MAX = 64;
 /** Payload of a RESET. */
 export function resetBytes(code: ErrorCode, details: string): number {
   return code.length + 1 + Math.min(details.length, RESET_DETAILS_MAX);
+}
+
+/** Bytes of the EVIDENCE frame of a packet that is about `service`. */
+export function evidenceFrameBytes(service: string): number {
+  return FRAME_HEADER_BYTES + SIGNATURE_BYTES + service.length;
 }
 
 /** Collects frames that leave in one packet. The caller flushes before a packet would become too large. */
@@ -88,6 +100,13 @@ export class FrameWriter {
 
   accept(flags: number, streamId: number): void {
     this.#head(TYPE.ACCEPT, flags, streamId, 0);
+  }
+
+  /** Room for the signature, which is put in when the packet is complete. */
+  evidence(service: string): void {
+    const start = this.#head(TYPE.EVIDENCE, 0, 0, SIGNATURE_BYTES + service.length);
+    this.#buffer.fill(0, start, start + SIGNATURE_BYTES);
+    this.#buffer.write(service, start + SIGNATURE_BYTES, 'latin1');
   }
 
   /** A view of what was written, good until the next write or `clear`. */
@@ -177,7 +196,10 @@ function checkFrames(plain: Buffer): void {
     const payload = plain.readUInt32BE(at + 6);
     const next = at + FRAME_HEADER_BYTES + payload;
     if (next > plain.length) throw broken('frame longer than its packet', at);
-    if (plain.readUInt32BE(at + 2) === 0) throw broken('stream id 0', at);
+    const evidence = plain[at] === TYPE.EVIDENCE;
+    if ((plain.readUInt32BE(at + 2) === 0) !== evidence) throw broken('stream id 0', at);
+    if (evidence && at > 0) throw broken('EVIDENCE that is not first', at);
+    if (evidence && next === plain.length) throw broken('EVIDENCE of nothing', at);
     const flags = plain[at + 1]!;
     if (flags > (FLAG.LAST | FLAG.OPENER)) throw broken('unknown flag', at);
     const fault = faultOf(plain[at]!, flags, payload);
@@ -210,6 +232,10 @@ function faultOf(type: number, flags: number, payload: number): string | undefin
     case TYPE.ACCEPT:
       if (opener) return 'ACCEPT from the side that opened the stream';
       if (payload !== 0) return 'ACCEPT with payload';
+      break;
+    case TYPE.EVIDENCE:
+      if (opener) return 'EVIDENCE with a side';
+      if (payload <= SIGNATURE_BYTES) return 'EVIDENCE without signature or service';
       break;
     default:
       return `unknown type ${type}`;

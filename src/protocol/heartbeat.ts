@@ -1,6 +1,8 @@
 /**
  * What an agent says of itself each second, and at once when something changes: its lease, its workloads and their
  * health, and what it has applied. Signed, and numbered within a session so that an old one changes nothing.
+ *
+ *     <introduction>~<statement, signed by the agent>
  */
 import { isLabel, isPublishedName, isServiceName } from './names.ts';
 import { isRevision, type Revision } from './revision.ts';
@@ -30,8 +32,6 @@ export interface Heartbeat {
   readonly timeMs: number;
   /** Of the weft release that it runs. */
   readonly release: string;
-  /** Its identity document, as in packets. */
-  readonly document: string;
   /** The last one of a session: it goes, and its lease ends now. */
   readonly leaving: boolean;
   /** Those that serve. */
@@ -40,6 +40,17 @@ export interface Heartbeat {
   readonly applied?: Readonly<Record<string, Revision>>;
   /** The newest change set of which any of these snapshots is; absent if it holds none. */
   readonly policy?: Revision;
+}
+
+/** The message of a heartbeat. @param statement the heartbeat as its agent has signed it */
+export function heartbeatText(introduction: string, statement: string): string {
+  return `${introduction}~${statement}`;
+}
+
+/** The introduction and the statement of a message that may be a heartbeat; nothing of it has been checked. */
+export function heartbeatParts(text: string): { readonly introduction: string; readonly statement: string } {
+  const at = text.lastIndexOf('~');
+  return { introduction: text.slice(0, Math.max(0, at)), statement: text.slice(at + 1) };
 }
 
 const STATES: ReadonlySet<unknown> = new Set<WorkloadState>(['starting', 'ready', 'unhealthy', 'draining']);
@@ -59,7 +70,6 @@ export function readHeartbeat(mesh: string, value: Readonly<Record<string, unkno
     Number.isSafeInteger(beat.sequence) &&
     Number.isFinite(beat.timeMs) &&
     isText(beat.release) &&
-    typeof beat.document === 'string' &&
     typeof beat.leaving === 'boolean' &&
     Array.isArray(beat.workloads) &&
     beat.workloads.length <= WORKLOADS_MAX &&

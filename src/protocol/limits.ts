@@ -69,6 +69,25 @@ export const LIMITS = Object.freeze({
   identityMs: 24 * HOUR_MS,
   identityRenewMs: 16 * HOUR_MS,
   identitySkewMs: 60_000,
+  /** How long a service key is still opened with after the next one has begun: twice the age of packets. */
+  serviceKeyOverlapMs: 20_000,
+  /** A service key is replaced when it has been in use for this long. */
+  serviceKeyMs: 30 * 24 * HOUR_MS,
+  /** How long an agent's key still counts after another one has taken its place. */
+  agentKeyOverlapMs: 60_000,
+  /** A clock that differs by more from the controller's is said; one that differs by `packetAgeMs` is of no use. */
+  skewToldMs: 2_000,
+  /** How long the controller may take to answer a join or a renewal; the first pause after none, and the longest. */
+  grantMs: 5_000,
+  grantRetryMs: 1_000,
+  joinRetryMaxMs: 10_000,
+  renewalRetryMaxMs: 5 * 60_000,
+  /** Over this, agents that start together spread their first renewals. */
+  renewalSpreadMs: 1_000,
+  /** Services of which a renewal asks for the revisions. */
+  renewalServicesMax: 1_000,
+  /** What an agent keeps of its identity, with the sealed keys of its services. */
+  identityFileBytesMax: 2 * 1024 * 1024,
   /** A renewed identity goes along in every packet for this long, so that no single lost packet matters. */
   introduceMs: 60_000,
   /** Bytes of large packets after which the memory they leave behind is collected; smaller ones leave next to none. */
@@ -136,6 +155,16 @@ export const LIMITS = Object.freeze({
   /** Heartbeats tell what is applied for this long after it changed, and each so many beats. */
   appliedToldMs: 5_000,
   appliedEveryBeats: 10,
+  /** Services whose signed packets to one agent process are gathered at the same time. */
+  signedLanesMax: 64,
+  /** How long packets to a service are signed that has asked for it, although its snapshot does not say so. */
+  signAskedMs: 30_000,
+  /** One packet that is kept as evidence, as a line of text; and what may wait to be written. */
+  evidenceLineBytesMax: 512 * 1024,
+  evidenceWaitingBytesMax: 16 * 1024 * 1024,
+  /** The evidence about one service that is kept: a file that is written to, and so many full ones. */
+  evidenceFileBytesMax: 64 * 1024 * 1024,
+  evidenceFilesFull: 4,
   servicesInMetricsMax: 1_000,
   failuresLoggedPerSecond: 20,
   /**

@@ -12,7 +12,7 @@ const VERSION = 1;
 const FLAG = Object.freeze({
   /** The audience is a service, else an agent. */
   SERVICE: 1,
-  /** The sender's identity document is in the header. */
+  /** The sender's introduction is in the header. */
   DOCUMENT: 2,
 });
 
@@ -27,7 +27,9 @@ const HEADER_BYTES_MIN = SENDER + 2 + 2;
 /** AES-256-GCM's. */
 export const TAG_BYTES = 16;
 
-const DOCUMENT = /^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+$/;
+/** Two compact JWS: `introduction.ts`. */
+const DOCUMENT =
+  /^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+~[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+$/;
 
 /** What all packets of one sender session to one audience have in common. */
 export interface PacketContext {
@@ -47,7 +49,7 @@ export interface PacketHeader extends PacketContext {
   readonly sentAtMs: number;
   /** From 1, strictly rising within a session and audience. */
   readonly counter: number;
-  /** The sender's identity document, if it came along. */
+  /** The sender's introduction, if it came along. */
   readonly document: string | undefined;
   /** Bytes of the header; the sealed part starts there. */
   readonly length: number;
@@ -99,6 +101,19 @@ export class HeaderTemplate {
   }
 }
 
+/** A header that was read, as its bytes are without a document. */
+export function bareHeader({
+  sender,
+  session,
+  audience,
+  toService,
+  epoch,
+  sentAtMs,
+  counter,
+}: PacketHeader): Buffer {
+  return new HeaderTemplate({ sender, session, audience, toService, epoch }).stamp(sentAtMs, counter);
+}
+
 /**
  * Reads the header of a packet from the bus.
  * @throws WeftError `stream_protocol` if it is not well formed
@@ -131,7 +146,7 @@ export function readHeader(packet: Uint8Array): PacketHeader {
   if (!toService && epoch !== 0) throw broken('an agent has no epoch', epoch);
   if (counter === 0) throw broken('counters start at 1', counter);
   if (document !== undefined && !DOCUMENT.test(document)) {
-    throw broken('document is not a compact JWS', document.length);
+    throw broken('document is not an introduction', document.length);
   }
   return {
     sentAtMs: bytes.readUIntBE(SENT_AT, 6),

@@ -149,6 +149,7 @@ const SNAPSHOT_FIELDS = fields({
   policy: maybe(isRevision),
   aliasOf: maybe(serviceName),
   exposure: maybe(is('namespace')),
+  evidence: maybe(is('signed')),
   authorization: maybe(isAuthorization),
   producer: routeSet,
   consumers: (value) =>

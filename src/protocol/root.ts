@@ -1,10 +1,9 @@
 /** The mesh root: an Ed25519 key in NKey form (an account's, `SA…` and `A…`), which signs everything published. */
-import { createAccount, fromSeed } from '@nats-io/nkeys';
+import { createAccount } from '@nats-io/nkeys';
 import { WeftError } from './errors.ts';
+import { publicNkeyOf, seedBytes } from './nkey.ts';
 
 const SEED = /^SA[A-Z2-7]{56}$/;
-const BASE32 = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567';
-const KEY_BYTES = 32;
 
 export interface Root {
   /** NKey, `A…`: what agents pin. */
@@ -26,33 +25,9 @@ export function createRoot(): { readonly seed: string; readonly publicKey: strin
 export function readRoot(seedText: string): Root {
   const seed = seedText.trim();
   if (!SEED.test(seed)) throw new WeftError('internal', 'mesh root: expected one NKey account seed (SA…)');
-  try {
-    const publicKey = fromSeed(Buffer.from(seed, 'latin1')).getPublicKey();
-    return Object.freeze({ publicKey, secret: keyBytes(seed, 2) });
-  } catch {
-    // Without its cause: that one may quote the seed.
+  const publicKey = publicNkeyOf('account', seed);
+  if (publicKey === undefined) {
     throw new WeftError('internal', 'mesh root: the NKey account seed does not match its checksum');
   }
-}
-
-/** The raw Ed25519 key of a public NKey that has been checked. */
-export function publicKeyBytes(nkey: string): Uint8Array {
-  return keyBytes(nkey, 1);
-}
-
-/** NKeys are base32 of prefix (two bytes for seeds, else one), key, CRC-16; the library does not give the key out. */
-function keyBytes(nkey: string, prefixBytes: number): Uint8Array {
-  const bytes = new Uint8Array(prefixBytes + KEY_BYTES);
-  let bits = 0;
-  let value = 0;
-  let at = 0;
-  for (const letter of nkey) {
-    value = ((value << 5) | BASE32.indexOf(letter)) & 0xfff;
-    bits += 5;
-    if (bits < 8 || at === bytes.length) continue;
-    bits -= 8;
-    bytes[at] = value >>> bits;
-    at += 1;
-  }
-  return bytes.subarray(prefixBytes);
+  return Object.freeze({ publicKey, secret: seedBytes(seed) });
 }

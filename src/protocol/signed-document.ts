@@ -2,13 +2,24 @@
  * What one party of the mesh states and others rely on, as a compact JWS (RFC 7515) with EdDSA (RFC 8037). The type
  * stands in the signed header, so that a statement of one kind is never taken for one of another kind.
  */
-import { createPrivateKey, type KeyObject, sign, verify } from 'node:crypto';
+import { type KeyObject, sign, verify } from 'node:crypto';
 import { WeftError } from './errors.ts';
+import { ed25519PrivateKey } from './nkey.ts';
 import type { Root } from './root.ts';
 import type { PublicationKind } from './subjects.ts';
 
 export type DocumentType =
   | 'weft-identity'
+  /** The key of one process, signed by its agent: `introduction.ts`. */
+  | 'weft-session'
+  /** Roots, revocations: `trust-list.ts`. */
+  | 'weft-trust'
+  /** A new agent asks for an identity, an agent asks for another one, and the answer: `enrolment.ts`. */
+  | 'weft-join'
+  | 'weft-renewal'
+  | 'weft-grant'
+  /** A join token that has been made, sealed to who asked for it. */
+  | 'weft-token'
   /** The compiled configuration of a service: `snapshot.ts`. */
   | 'weft-snapshot'
   /** Who serves a service now: `endpoint-list.ts`. */
@@ -18,22 +29,38 @@ export type DocumentType =
   /** One revision of a resource, and a change set that is being carried out, as controllers keep them. */
   | 'weft-record'
   | 'weft-journal'
-  /** A call of an operator to the controller: `api-call.ts`. */
-  | 'weft-call';
+  /** A call of an operator to the controller, and what says who that is: `api-call.ts`, `operator.ts`. */
+  | 'weft-call'
+  | 'weft-operator'
+  /** What was changed, by whom: `audit-entry.ts`. */
+  | 'weft-audit';
 
 /** What a publication is signed as. */
-export function publicationType(kind: PublicationKind): 'weft-snapshot' | 'weft-endpoints' {
-  return kind === 'snapshot' ? 'weft-snapshot' : 'weft-endpoints';
+export function publicationType(kind: PublicationKind): PublicationType {
+  return PUBLICATION_TYPES[kind];
 }
 
+export type PublicationType = 'weft-snapshot' | 'weft-endpoints' | 'weft-trust';
+const PUBLICATION_TYPES: Readonly<Record<PublicationKind, PublicationType>> = Object.freeze({
+  snapshot: 'weft-snapshot',
+  endpoints: 'weft-endpoints',
+  trust: 'weft-trust',
+});
+
+/** What documents are checked with: one key, or the roots of a mesh, of which any one may have signed. */
+export type RootKeys = KeyObject | readonly KeyObject[];
+
 const SIGNATURE_BYTES = 64;
-/** PKCS #8 of a raw Ed25519 seed (RFC 8410 §7). */
-const ED25519_PKCS8 = Buffer.from('302e020100300506032b657004220420', 'hex');
+const BY_AGENTS: ReadonlySet<DocumentType> = new Set([
+  'weft-session',
+  'weft-heartbeat',
+  'weft-join',
+  'weft-renewal',
+]);
 
 /** The root's private key, to sign with. */
 export function signingKey(root: Root): KeyObject {
-  const der = Buffer.concat([ED25519_PKCS8, root.secret]);
-  return createPrivateKey({ key: der, format: 'der', type: 'pkcs8' });
+  return ed25519PrivateKey(root.secret);
 }
 
 /** Signs `payload` as JSON (some 40 µs). */
@@ -43,11 +70,11 @@ export function signDocument(key: KeyObject, type: DocumentType, payload: unknow
 }
 
 /**
- * The payload of a document that `key` has signed (some 120 µs). The signature is checked before anything is parsed.
- * @throws WeftError `denied` if it is of another type, longer than `bytesMax`, not signed with that key, or no JSON object
+ * The payload of a document that one of `keys` has signed (some 120 µs). The signature is checked before anything is parsed.
+ * @throws WeftError `denied` if it is of another type, longer than `bytesMax`, not signed with such a key, or no JSON object
  */
 export function openDocument(
-  key: KeyObject,
+  keys: RootKeys,
   type: DocumentType,
   text: string,
   bytesMax: number,
@@ -60,8 +87,8 @@ export function openDocument(
   }
   const signature = bytesOfBase64(signatureText, SIGNATURE_BYTES);
   const signed = Buffer.from(`${header}.${payload}`, 'latin1');
-  if (signature === undefined || !verify(null, signed, key, signature)) {
-    throw denied(type, 'not signed by the root of this mesh');
+  if (signature === undefined || !isSigned(signed, keys, signature)) {
+    throw denied(type, `not signed by ${signerOf(type)}`);
   }
   let claims: unknown;
   try {
@@ -73,6 +100,17 @@ export function openDocument(
     throw denied(type, 'not an object');
   }
   return claims as Record<string, unknown>;
+}
+
+function signerOf(type: DocumentType): string {
+  if (type === 'weft-call')
+    return 'the root of this mesh, nor by the operator whose document goes before it: is --root, or --operator, of this mesh?';
+  return BY_AGENTS.has(type) ? 'its agent' : 'the root of this mesh';
+}
+
+function isSigned(signed: Buffer, keys: RootKeys, signature: Buffer): boolean {
+  if (!('length' in keys)) return verify(null, signed, keys, signature);
+  return keys.some((key) => verify(null, signed, key, signature));
 }
 
 /** Bytes of canonical base64url of exactly that length: Node itself skips what is not base64. */

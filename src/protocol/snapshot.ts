@@ -23,6 +23,8 @@ export interface Snapshot {
   readonly aliasOf?: string;
   /** Absent: `mesh`. */
   readonly exposure?: Exposure;
+  /** `signed`: both sides sign each packet, and take nothing that is not. Absent: neither does. */
+  readonly evidence?: 'signed';
   /** Who may do what. Absent: everybody may do everything. */
   readonly authorization?: Authorization;
   /** Routes of the service's own namespace: for all callers that have no consumer routes. */
@@ -37,10 +39,12 @@ export function saysNothing(snapshot: Snapshot): boolean {
 }
 
 /** True for a snapshot that no resource has a part in: it says at most what the mesh's default is. */
-export function saysDefaults({ aliasOf, exposure, authorization, producer, consumers }: Snapshot): boolean {
+export function saysDefaults(snapshot: Snapshot): boolean {
+  const { aliasOf, exposure, evidence, authorization, producer, consumers } = snapshot;
   const routed = producer.rules.length > 0 || Object.keys(consumers).length > 0;
   const policies = authorization?.policies ?? [];
-  return !routed && aliasOf === undefined && exposure === undefined && policies.length === 0;
+  const said = [aliasOf, exposure, evidence].some((one) => one !== undefined);
+  return !routed && !said && policies.length === 0;
 }
 
 /** No rules: nothing is attached, and requests go to the service's own endpoints. */

@@ -44,8 +44,8 @@ export function counterOfReply(subject: string): number {
   return Number(subject.slice(subject.lastIndexOf('.') + 1));
 }
 
-/** What the controller publishes for agents, one document a service each. */
-export type PublicationKind = 'snapshot' | 'endpoints';
+/** What the controller publishes for agents, one document a service each; and one about the whole mesh. */
+export type PublicationKind = 'snapshot' | 'endpoints' | 'trust';
 
 /** Authored resources, with their history. Only the controller reads and writes it. */
 export function policyBucket(mesh: string): string {
@@ -55,6 +55,11 @@ export function policyBucket(mesh: string): string {
 /** What agents read: signed snapshots and endpoint lists; republished on `publicationSubject`. */
 export function configBucket(mesh: string): string {
   return `weft-${mesh}-config`;
+}
+
+/** Whom the mesh has enrolled: tokens, agents, operators, key epochs. Only the controller reads and writes it. */
+export function identityBucket(mesh: string): string {
+  return `weft-${mesh}-identity`;
 }
 
 /** What the controller keeps of the fleet, and its own lease. */
@@ -87,6 +92,12 @@ export function publicationGetSubject(mesh: string, kind: PublicationKind, servi
   return `$JS.API.DIRECT.GET.KV_${bucket}.$KV.${bucket}.${publicationKey(kind, service)}`;
 }
 
+/** `publicationGetSubject` of everything that is published. */
+export function publicationGetsSubject(mesh: string): string {
+  const bucket = configBucket(mesh);
+  return `$JS.API.DIRECT.GET.KV_${bucket}.$KV.${bucket}.>`;
+}
+
 /** What an agent says of itself, each second and when something changes. */
 export function heartbeatSubject(mesh: string, agent: string): string {
   return `weft.${mesh}.obs.health.${agent}`;
@@ -97,7 +108,35 @@ export function heartbeatsSubject(mesh: string): string {
   return `weft.${mesh}.obs.health.*`;
 }
 
+/** What people observe. */
+export function observationsSubject(mesh: string): string {
+  return `weft.${mesh}.obs.>`;
+}
+
+/** Where answers to an agent arrive: a prefix, to which the client of the bus adds. It outlives the agent's keys. */
+export function agentInbox(mesh: string, agent: string): string {
+  return `_INBOX.weft.${mesh}.${agent}`;
+}
+
+/** The same of a user that is known by its key (a public NKey) alone. */
+export function userInbox(key: string): string {
+  return `_INBOX.${key}`;
+}
+
 /** A call to the controller. */
 export function apiSubject(mesh: string, verb: string): string {
   return `weft.${mesh}.api.${verb}`;
+}
+
+/** Where accepted changes are written down, by verb; `AUDITED` is all of them. */
+export function auditSubject(mesh: string, verb: string): string {
+  return `weft.${mesh}.obs.audit.${verb}`;
+}
+
+/** For `auditSubject`, every verb. */
+export const AUDITED = '*';
+
+/** The stream that keeps them. Only the controller writes it. */
+export function auditStream(mesh: string): string {
+  return `WEFT_${mesh}_audit`;
 }

@@ -12,12 +12,12 @@ import { OutboundProxy } from '../../src/agent/outbound/proxy.ts';
 import { RetryBudget } from '../../src/agent/outbound/retry.ts';
 import { NO_ROUTES, RouteBook, type SnapshotSource } from '../../src/agent/outbound/route-book.ts';
 import { WeftError } from '../../src/protocol/errors.ts';
-import { createRootKeyring } from '../../src/protocol/keyring.ts';
 import { LIMITS } from '../../src/protocol/limits.ts';
 import { createRoot } from '../../src/protocol/root.ts';
 import { Tracer } from '../../src/protocol/trace.ts';
 import { startRawApplication, until } from '../kit/mesh.ts';
 import { NO_POLICIES } from '../kit/no-policies.ts';
+import { createRootKeyring } from '../kit/root-keyring.ts';
 
 const keyring = createRootKeyring({
   rootSeed: createRoot().seed,
@@ -41,6 +41,7 @@ function fakeStream(): Stream & { told: string[] } {
     sendEnd: () => void told.push('end'),
     reset: (code) => void told.push(`reset ${code}`),
     release() {},
+    requireEvidence() {},
     consumed() {},
   };
 }

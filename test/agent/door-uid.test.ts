@@ -6,9 +6,9 @@ import test, { type ExecutionContext } from 'ava';
 import { pino } from 'pino';
 import { createAgent } from '../../src/agent/agent.ts';
 import { readAgentConfig } from '../../src/agent/config.ts';
-import { createRootKeyring } from '../../src/protocol/keyring.ts';
 import { freePort } from '../kit/free-port.ts';
 import { ask, MESH, startApplication, startMesh, type TestMesh, until } from '../kit/mesh.ts';
+import { createRootKeyring } from '../kit/root-keyring.ts';
 
 /** Whose process has connected to a port is told by Linux only. */
 const onLinux = process.platform === 'linux' ? test.serial : test.skip;

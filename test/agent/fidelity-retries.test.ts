@@ -8,12 +8,12 @@ import { OutboundProxy } from '../../src/agent/outbound/proxy.ts';
 import { RetryBudget } from '../../src/agent/outbound/retry.ts';
 import { NO_ROUTES, RouteBook } from '../../src/agent/outbound/route-book.ts';
 import { type ErrorCode, WeftError } from '../../src/protocol/errors.ts';
-import { createRootKeyring } from '../../src/protocol/keyring.ts';
 import { LIMITS } from '../../src/protocol/limits.ts';
 import { createRoot } from '../../src/protocol/root.ts';
 import { Tracer } from '../../src/protocol/trace.ts';
 import { NO_POLICIES } from '../kit/no-policies.ts';
 import { dial, type RawPeer } from '../kit/raw-peer.ts';
+import { createRootKeyring } from '../kit/root-keyring.ts';
 import { TestClock } from '../kit/time.ts';
 
 /** One try of the request: what has been sent on its stream, and how to answer it. */
@@ -40,6 +40,7 @@ class Try implements Stream {
   reset(): void {}
   consumed(): void {}
   release(): void {}
+  requireEvidence(): void {}
 
   refuse(code: ErrorCode = 'upstream_refused'): void {
     this.handler.streamReset(new WeftError(code, 'by the test'));

@@ -2,6 +2,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test from 'ava';
 import { freePort } from '../kit/free-port.ts';
+import { giveIdentity } from '../kit/identity-file.ts';
 import { ask, MESH, quiet, startApplication, startMesh, until } from '../kit/mesh.ts';
 import { tempFolder } from '../kit/temp-folder.ts';
 import { startWeft } from '../kit/weft-process.ts';
@@ -21,17 +22,20 @@ test('an agent that is killed leaves no request hanging, and another takes its p
   t.teardown(orders.stop);
   const folder = await tempFolder(t);
   const file = join(folder, 'agent.yaml');
-  const root = join(folder, 'root.nk');
-  await writeFile(root, mesh.seed, { mode: 0o600 });
+  const data = join(folder, 'data');
+  await giveIdentity(data, mesh.seed, MESH, 'victim', [ORDERS]);
   const config = {
     mesh: MESH,
     host: 'victim',
     nats: { servers: [mesh.nats.url] },
     admin: `127.0.0.1:${await freePort()}`,
+    data,
+    // This mesh has no controller.
+    authorization: { default: 'allow' },
     workloads: [{ service: 'orders', upstream: [`http://127.0.0.1:${orders.port}`] }],
   };
   await writeFile(file, JSON.stringify(config));
-  const victim = startWeft(t, ['agent', '-f', file, '--root', root]);
+  const victim = startWeft(t, ['agent', '-f', file]);
   await victim.line(/"state":"serving"/);
   const front = await mesh.add('front', [{ service: 'checkout.default', calls: true }]);
   t.is((await ask(front.door, 'orders')).status, 200);

@@ -5,10 +5,7 @@ import { compileService } from '../../src/controller/compile/compile-service.ts'
 import { createCompileIndex } from '../../src/controller/compile/resource-graph.ts';
 import { readResources } from '../../src/controller/resources/read-resources.ts';
 import type { Endpoint } from '../../src/protocol/endpoint-list.ts';
-import { readHeartbeat } from '../../src/protocol/heartbeat.ts';
-import { verificationKey } from '../../src/protocol/identity.ts';
-import { readRoot } from '../../src/protocol/root.ts';
-import { openDocument } from '../../src/protocol/signed-document.ts';
+import { heartbeatParts } from '../../src/protocol/heartbeat.ts';
 import { heartbeatsSubject } from '../../src/protocol/subjects.ts';
 import { ask, MESH, quiet, startApplication, startMesh, type TestMesh, until } from '../kit/mesh.ts';
 import { listOf, startPublisher } from '../kit/publisher.ts';
@@ -108,19 +105,15 @@ async function start(t: ExecutionContext, own?: string) {
   };
 }
 
-/** Identity documents of agents, as their heartbeats say them. */
-async function heard(t: ExecutionContext, { nats, seed }: TestMesh): Promise<ReadonlyMap<string, string>> {
+/** Introductions of agents, as their heartbeats say them. */
+async function heard(t: ExecutionContext, { nats }: TestMesh): Promise<ReadonlyMap<string, string>> {
   const connection = await connect({ servers: nats.url });
   t.teardown(() => connection.close());
-  const rootKey = verificationKey(readRoot(seed).publicKey);
   const documents = new Map<string, string>();
   connection.subscribe(heartbeatsSubject(MESH), {
     callback(_error, message) {
-      const beat = readHeartbeat(
-        MESH,
-        openDocument(rootKey, 'weft-heartbeat', message.string(), 1024 * 1024),
-      );
-      if (beat !== undefined) documents.set(beat.agent, beat.document);
+      const agent = message.subject.slice(message.subject.lastIndexOf('.') + 1);
+      documents.set(agent, heartbeatParts(message.string()).introduction);
     },
   });
   await connection.flush();

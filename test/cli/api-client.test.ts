@@ -5,7 +5,6 @@ import { connect } from '@nats-io/transport-node';
 import test from 'ava';
 import { createApiClient } from '../../src/cli/api-client.ts';
 import { UnreachableError } from '../../src/cli/exit.ts';
-import { verificationKey } from '../../src/protocol/identity.ts';
 import { createRoot, readRoot } from '../../src/protocol/root.ts';
 import { signingKey } from '../../src/protocol/signed-document.ts';
 import { startNats } from '../kit/nats-server.ts';
@@ -16,9 +15,7 @@ function contextAt(url: string) {
   return {
     mesh: 'shop',
     servers: [url],
-    creds: undefined,
-    signingKey: async () => signingKey(root),
-    rootKey: async () => verificationKey(root.publicKey),
+    signer: async () => ({ key: signingKey(root) }),
   };
 }
 

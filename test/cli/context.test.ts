@@ -1,8 +1,13 @@
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { createUser } from '@nats-io/nkeys';
 import test from 'ava';
-import { resolveContext } from '../../src/cli/context.ts';
+import { type ContextOptions, resolveContext } from '../../src/cli/context.ts';
 import { createMesh, meshFolder } from '../../src/cli/mesh-folder.ts';
+import { writeOperatorFile } from '../../src/cli/operator-file.ts';
+import { readRoot } from '../../src/protocol/root.ts';
+import { signingKey } from '../../src/protocol/signed-document.ts';
+import { operatorOf } from '../kit/operator.ts';
 import { tempFolder } from '../kit/temp-folder.ts';
 
 test('the context file is looked for here and in the folders above', async (t) => {
@@ -107,4 +112,32 @@ test('a context file that is none, and options that are wrong, are named', async
   await t.throwsAsync(resolveContext({ ...options, creds: 'gone' }, at), {
     message: /cannot read the credentials/,
   });
+});
+
+test("an operator's credentials are those of the command, of WEFT_OPERATOR, or of the context; without any the root calls", async (t) => {
+  const folder = await tempFolder(t);
+  const mesh = meshFolder(join(folder, '.weft'));
+  await createMesh(mesh, 'shop', ['nats://127.0.0.1:1']);
+  const rootKey = signingKey(readRoot(await readFile(mesh.rootFile, 'utf8')));
+  const file = async (name: string) => {
+    const seed = Buffer.from(createUser().getSeed()).toString('latin1');
+    const { document = '' } = operatorOf(rootKey, 'shop', name, 'viewer');
+    const path = join(folder, `${name}.operator`);
+    await writeOperatorFile(path, { mesh: 'shop', name, role: 'viewer', expires: '', document, seed });
+    return { path, document, seed };
+  };
+  const [option, variable, listed] = [await file('option'), await file('variable'), await file('listed')];
+  const documentOf = async (options: ContextOptions, env = {}) => {
+    const context = await resolveContext(options, { cwd: folder, env });
+    return (await context.signer()).document;
+  };
+  const env = { WEFT_OPERATOR: variable.path };
+  t.is(await documentOf({}), undefined);
+  const context = JSON.parse(await readFile(mesh.contextFile, 'utf8'));
+  await writeFile(mesh.contextFile, JSON.stringify({ ...context, operator: '../listed.operator' }));
+  t.is(await documentOf({}), listed.document);
+  t.is(await documentOf({}, env), variable.document);
+  t.is(await documentOf({ operator: option.path }, env), option.document);
+  t.is(await documentOf({ root: mesh.rootFile }, env), undefined, 'who names the root means the root');
+  t.is((await resolveContext({}, { cwd: folder, env })).natsSeed, variable.seed, 'its key is its NATS user');
 });

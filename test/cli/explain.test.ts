@@ -2,12 +2,12 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import type { Endpoint } from '../../src/protocol/endpoint-list.ts';
-import { createRootKeyring } from '../../src/protocol/keyring.ts';
 import type { Revision } from '../../src/protocol/revision.ts';
 import { createRoot, type Root, readRoot } from '../../src/protocol/root.ts';
 import { signDocument, signingKey } from '../../src/protocol/signed-document.ts';
 import type { Match, RouteSet, Rule, Snapshot } from '../../src/protocol/snapshot.ts';
 import { startNats, type TestNats } from '../kit/nats-server.ts';
+import { createRootKeyring } from '../kit/root-keyring.ts';
 import { type Answers, fakeController } from './fake-controller.ts';
 
 let nats: TestNats;

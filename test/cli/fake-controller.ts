@@ -4,8 +4,9 @@ import { connect } from '@nats-io/transport-node';
 import type { ExecutionContext } from 'ava';
 import { createMesh, meshFolder, readRootFile } from '../../src/cli/mesh-folder.ts';
 import type { ApiVerbs, Verb } from '../../src/protocol/api.ts';
-import { type ApiCall, type ApiError, CHANGING_VERBS, openCall } from '../../src/protocol/api-call.ts';
-import { verificationKey } from '../../src/protocol/identity.ts';
+import { type ApiCall, type ApiError, openCall } from '../../src/protocol/api-call.ts';
+import { verificationKey } from '../../src/protocol/nkey.ts';
+import type { Operator } from '../../src/protocol/operator.ts';
 import { type Root, readRoot } from '../../src/protocol/root.ts';
 import { apiSubject } from '../../src/protocol/subjects.ts';
 import { tempFolder } from '../kit/temp-folder.ts';
@@ -16,13 +17,20 @@ export type Answers = {
   readonly [V in Verb]?: (request: ApiVerbs[V]['request'], turn: number) => unknown;
 };
 
+export interface Asked {
+  readonly verb: Verb;
+  readonly request: unknown;
+  readonly call: ApiCall;
+  readonly operator?: Operator;
+}
+
 export interface FakeController {
   readonly mesh: string;
   /** The folder in which the commands run; it holds the context of the mesh. */
   readonly folder: string;
   readonly root: Root;
-  /** What was asked, in order; `call` of the signed ones. */
-  readonly asked: readonly { readonly verb: Verb; readonly request: unknown; readonly call?: ApiCall }[];
+  /** What was asked, in order, and by which operator; by the root if by none. */
+  readonly asked: readonly Asked[];
   /** Runs a command to its end. `stdin`: what it is given there. */
   weft(args: readonly string[], stdin?: string): Promise<Ended>;
 }
@@ -48,17 +56,16 @@ export async function fakeController(
   await mkdir(path);
   const { rootPublicKey } = await createMesh(meshFolder(path), mesh, [url]);
   const key = verificationKey(rootPublicKey);
-  const asked: { verb: Verb; request: unknown; call?: ApiCall }[] = [];
+  const asked: Asked[] = [];
   const connection = await connect({ servers: url });
   t.teardown(() => connection.close());
   for (const verb of Object.keys(answers) as Verb[]) {
     let turn = 0;
     connection.subscribe(apiSubject(mesh, verb), {
       callback: (_error, message) => {
-        const signed = CHANGING_VERBS.has(verb);
-        const call = signed ? openCall(key, message.string(), mesh, verb, Date.now()) : undefined;
-        const request: unknown = call === undefined ? message.json() : call.request;
-        asked.push({ verb, request, ...(call === undefined ? {} : { call }) });
+        const { call, operator } = openCall(key, message.string(), mesh, verb, Date.now());
+        const { request } = call;
+        asked.push({ verb, request, call, ...(operator === undefined ? {} : { operator }) });
         const answer = (answers[verb] as (request: unknown, turn: number) => unknown)(request, turn++);
         if (answer !== 'silence') message.respond(JSON.stringify(answerOf(answer)));
       },

@@ -1,7 +1,7 @@
 import test from 'ava';
 import { readAgentConfig } from '../../src/agent/config.ts';
-import { createRootKeyring } from '../../src/protocol/keyring.ts';
 import { createRoot } from '../../src/protocol/root.ts';
+import { createRootKeyring } from '../kit/root-keyring.ts';
 import { faultsOf, places } from './faults.ts';
 
 const HEAD = `mesh: shop
@@ -19,7 +19,6 @@ const readWorkload = (workload: string, platform?: string) =>
 test('the agent.yaml of the design is understood', (t) => {
   const config = read(`${HEAD}listen: "[::1]:15099"
 drain: 1m30s
-root: root.nk
 data: kept
 authorization: { default: deny }
 workloads:
@@ -41,7 +40,6 @@ workloads:
     admin: { host: '127.0.0.1', port: 15000 },
     listen: { host: '::1', port: 15099 },
     drainMs: 90_000,
-    root: '/etc/weft/root.nk',
     data: '/etc/weft/kept',
     defaultAction: 'deny',
     workloads: [

@@ -4,10 +4,12 @@ import { Kvm } from '@nats-io/kv';
 import { Ajv } from 'ajv';
 import test from 'ava';
 import type { ApiVerbs, Verb } from '../../src/protocol/api.ts';
-import { createRoot } from '../../src/protocol/root.ts';
+import { createRoot, readRoot } from '../../src/protocol/root.ts';
+import { signingKey } from '../../src/protocol/signed-document.ts';
 import { apiSubject, heartbeatSubject, policyBucket } from '../../src/protocol/subjects.ts';
 import { until } from '../kit/mesh.ts';
 import { MESH, route, startControlPlane } from './control-plane.ts';
+import { enrol, invite, joinOf } from './host.ts';
 
 const ORDERS = { kind: 'HTTPRoute', namespace: 'default', name: 'orders' };
 
@@ -84,7 +86,7 @@ test('history names every revision with its author, and rollback brings one back
   const { entries } = await plane.done('history', ORDERS);
   t.deepEqual(
     entries.map(({ action, author }) => [action, author]),
-    ['created', 'configured', 'deleted', 'created'].map((action) => [action, 'ada@desk']),
+    ['created', 'configured', 'deleted', 'created'].map((action) => [action, 'ada@desk (root)']),
   );
   t.deepEqual(entries[3]?.resource, entries[0]?.resource, 'with the time of its first revision');
   t.is((await plane.snapshot('orders.default'))?.producer.rules[0]?.backends[0]?.service, 'a.default');
@@ -102,7 +104,10 @@ test('what is unsigned, signed by a stranger, sent twice or sent to another verb
     return answer.ok ? 'carried out' : answer.error.code;
   };
   t.is(await denied('apply', JSON.stringify(request)), 'denied');
-  t.is(await denied('apply', plane.sign('apply', request, createRoot().seed)), 'denied');
+  t.is(
+    await denied('apply', plane.sign('apply', request, { key: signingKey(readRoot(createRoot().seed)) })),
+    'denied',
+  );
   const call = plane.sign('apply', request);
   t.is(await denied('delete', call), 'denied');
   t.true((await plane.raw('apply', call)).ok);
@@ -134,6 +139,9 @@ test('every answer is what the schema of its verb says', async (t) => {
       { apiVersion: 'weft.dev/v1', kind: 'Service', metadata: { name: 'orders' }, spec: {} },
     ],
   });
+  const sealTo = Buffer.alloc(32, 9).toString('base64url');
+  const { message } = joinOf(await invite(plane, 'app-8', ['orders.default']), 'app-8');
+  const host = await enrol(plane, 'app-9', ['orders.default']);
   const requests: { readonly [V in Verb]: ApiVerbs[V]['request'] } = {
     apply: { resources: [route('orders', 'orders.default', 'b')] },
     rollback: { ...ORDERS, to: changes[0]!.revision! },
@@ -146,6 +154,16 @@ test('every answer is what the schema of its verb says', async (t) => {
     snapshot: { service: 'orders.default' },
     check: {},
     delete: { names: [ORDERS] },
+    identities: {},
+    token: { host: 'app-2', workloads: ['orders.default'], ttlMs: 60_000, sealTo },
+    join: { message },
+    renew: { message: host.renewalOf().message },
+    rotate: { what: 'agent', agent: 'app-9' },
+    revoke: { agent: 'app-9' },
+    addOperator: { document: plane.operator('ada', 'viewer').document },
+    operators: {},
+    revokeOperator: { name: 'ada' },
+    audit: {},
   };
   const schema = JSON.parse(
     await readFile(new URL('../../schemas/api.schema.json', import.meta.url), 'utf8'),

@@ -1,19 +1,21 @@
 import { randomBytes } from 'node:crypto';
+import { Kvm } from '@nats-io/kv';
 import type { NatsConnection } from '@nats-io/nats-core';
 import { connect } from '@nats-io/transport-node';
 import type { ExecutionContext } from 'ava';
 import { pino } from 'pino';
+import type { CallSigner } from '../../src/cli/context.ts';
 import { isTimeout } from '../../src/controller/buckets.ts';
 import { connectController } from '../../src/controller/connect.ts';
 import { type Controller, type ControllerOptions, startController } from '../../src/controller/controller.ts';
 import type { Timing } from '../../src/controller/limits.ts';
 import type { ApiVerbs, Verb } from '../../src/protocol/api.ts';
-import { type ApiAnswer, CHANGING_VERBS, signCall } from '../../src/protocol/api-call.ts';
+import { type ApiAnswer, type ApiCall, signCall } from '../../src/protocol/api-call.ts';
 import type { DefaultAction } from '../../src/protocol/authorization/authorization.ts';
 import type { EndpointList } from '../../src/protocol/endpoint-list.ts';
-import type { Heartbeat, WorkloadReport } from '../../src/protocol/heartbeat.ts';
-import { verificationKey } from '../../src/protocol/identity.ts';
-import { createRootKeyring } from '../../src/protocol/keyring.ts';
+import { type Heartbeat, heartbeatText, type WorkloadReport } from '../../src/protocol/heartbeat.ts';
+import { verificationKey } from '../../src/protocol/nkey.ts';
+import type { Operator, Role } from '../../src/protocol/operator.ts';
 import { createRoot, readRoot } from '../../src/protocol/root.ts';
 import { openDocument, publicationType, signingKey } from '../../src/protocol/signed-document.ts';
 import type { Snapshot } from '../../src/protocol/snapshot.ts';
@@ -23,8 +25,12 @@ import {
   type PublicationKind,
   publicationGetSubject,
 } from '../../src/protocol/subjects.ts';
+import { TRUST_NAME } from '../../src/protocol/trust-list.ts';
+import { VERB_RIGHTS } from '../../src/protocol/verb-rights.ts';
 import { until } from '../kit/mesh.ts';
 import { startNats, type TestNats } from '../kit/nats-server.ts';
+import { operatorOf } from '../kit/operator.ts';
+import { createRootKeyring } from '../kit/root-keyring.ts';
 
 export const MESH = 'test';
 
@@ -41,6 +47,8 @@ export const FAST: Timing = {
   gatherMs: 5,
   keepMs: 20,
   auditMs: 100,
+  keyLeadMs: 400,
+  keyLeadRevokedMs: 200,
   replicasMs: 200,
 };
 
@@ -65,22 +73,41 @@ export interface ControlPlane {
   add(
     timing?: Partial<Timing>,
     defaultAction?: DefaultAction,
+    /** Seeds, if they are not the root's alone. */
+    roots?: { readonly present: string; readonly other?: string },
   ): Promise<{ controller: Controller; connection: NatsConnection }>;
-  /** Calls a verb as an operator does. `by`: a seed to sign with other than the root's. */
+  /** Calls a verb as an operator does. `by`: who signs, if not the root. */
   call<V extends Verb>(
     verb: V,
     request: ApiVerbs[V]['request'],
-    by?: string,
+    by?: CallSigner,
   ): Promise<ApiAnswer<ApiVerbs[V]['response']>>;
-  /** Like `call`; asks again while nobody leads, and fails unless it is carried out then. */
-  done<V extends Verb>(verb: V, request: ApiVerbs[V]['request']): Promise<ApiVerbs[V]['response']>;
+  /** Like `call`; asks again while nobody leads. */
+  settled<V extends Verb>(
+    verb: V,
+    request: ApiVerbs[V]['request'],
+    by?: CallSigner,
+  ): Promise<ApiAnswer<ApiVerbs[V]['response']>>;
+  /** The same, and fails unless it is carried out then. */
+  done<V extends Verb>(
+    verb: V,
+    request: ApiVerbs[V]['request'],
+    by?: CallSigner,
+  ): Promise<ApiVerbs[V]['response']>;
   /** Sends a payload as it is. */
   raw(verb: string, payload: string | Uint8Array): Promise<ApiAnswer<unknown>>;
-  sign(verb: string, request: unknown, by?: string): string;
+  sign(verb: string, request: unknown, by?: CallSigner, changes?: Partial<ApiCall>): string;
+  /** Credentials that the root has made; with these changes of what it says. */
+  operator(name: string, role: Role, changes?: Partial<Operator>): CallSigner & { readonly document: string };
   agent(name: string, services: readonly string[], allowed?: readonly string[]): FakeAgent;
   /** What is published, checked as agents do; undefined if nothing is. */
   snapshot(service: string): Promise<Snapshot | undefined>;
   endpoints(service: string): Promise<EndpointList | undefined>;
+  /** The trust list as it is published, unread. */
+  trust(): Promise<string | undefined>;
+  /** What a bucket has under a key, and writing it as anybody with full rights can. */
+  entry(bucket: 'identity' | 'policy' | 'config' | 'state', key: string): Promise<string>;
+  write(bucket: 'identity' | 'policy' | 'config' | 'state', key: string, text: string): Promise<void>;
 }
 
 /** @param servers of a cluster, which end with the test; by default one server of its own */
@@ -96,21 +123,24 @@ export async function startControlPlane(
   const client = await connect({ servers: nats.url, reconnectTimeWait: 50, maxReconnectAttempts: -1 });
   t.teardown(() => client.close());
 
-  const sign = (verb: string, request: unknown, by = seed) =>
-    signCall(signingKey(readRoot(by)), {
-      verb,
-      mesh: MESH,
-      timeMs: Date.now(),
-      nonce: randomBytes(16).toString('hex'),
-      author: 'ada@desk',
-      request,
-    });
+  const rootSigner: CallSigner = { key: signingKey(root) };
+  const sign: ControlPlane['sign'] = (verb, request, by = rootSigner, changes = {}) => {
+    const nonce = randomBytes(16).toString('hex');
+    const call = { verb, mesh: MESH, timeMs: Date.now(), nonce, author: 'ada@desk', request, ...changes };
+    return signCall(by.key, call, by.document);
+  };
   const raw = async (verb: string, payload: string | Uint8Array) =>
     (await client.request(apiSubject(MESH, verb), payload, { timeout: 5_000 })).json<ApiAnswer<unknown>>();
   const call: ControlPlane['call'] = async (verb, request, by) => {
-    const payload = CHANGING_VERBS.has(verb) ? sign(verb, request, by) : JSON.stringify(request);
+    const isProof = ['host', 'agent'].includes(VERB_RIGHTS[verb]);
+    const payload = isProof ? JSON.stringify(request) : sign(verb, request, by);
     return (await raw(verb, payload)) as never;
   };
+  const settled: ControlPlane['settled'] = (verb, request, by) =>
+    until(async () => {
+      const given = await call(verb, request, by);
+      return (given.ok || given.error.code !== 'not_leading') && given;
+    }, 'somebody leads');
   const publication = async (kind: PublicationKind, service: string) => {
     const message = await client.request(publicationGetSubject(MESH, kind, service), '', { timeout: 5_000 });
     if (message.headers?.code === 404) return undefined;
@@ -127,9 +157,10 @@ export async function startControlPlane(
     seed,
     client,
     sign,
+    operator: (name, role, changes) => operatorOf(rootSigner.key, MESH, name, role, changes),
     raw,
     call,
-    async add(timing = {}, defaultAction = 'allow') {
+    async add(timing = {}, defaultAction = 'allow', roots = { present: seed }) {
       const connection = await connectController({ servers: [nats.url] });
       t.teardown(() => connection.close());
       const heartbeats = await connectController({ servers: [nats.url] });
@@ -138,7 +169,8 @@ export async function startControlPlane(
         connection,
         heartbeats,
         mesh: MESH,
-        root,
+        root: readRoot(roots.present),
+        ...(roots.other === undefined ? {} : { otherRoot: readRoot(roots.other) }),
         id: randomBytes(8).toString('hex'),
         release: '0.0.0',
         log: pino({ level: process.env.WEFT_TEST_LOG ?? 'silent' }),
@@ -149,11 +181,9 @@ export async function startControlPlane(
       t.teardown(controller.stop);
       return { controller, connection };
     },
-    async done(verb, request) {
-      const answer = await until(async () => {
-        const given = await call(verb, request);
-        return (given.ok || given.error.code !== 'not_leading') && given;
-      }, 'somebody leads');
+    settled,
+    async done(verb, request, by) {
+      const answer = await settled(verb, request, by);
       if (!answer.ok) throw new Error(`${verb}: ${JSON.stringify(answer.error)}`);
       return answer.response;
     },
@@ -173,14 +203,13 @@ export async function startControlPlane(
         sequence: 0,
         timeMs: Date.now(),
         release: '0.0.0',
-        document: keyring.document,
         leaving: false,
         workloads: services.map((service) => ready(service)),
       };
       let timer: NodeJS.Timeout | undefined;
       const signed = (change: Partial<Heartbeat> = {}) => {
         last = { ...last, sequence: last.sequence + 1, timeMs: Date.now(), ...change };
-        return keyring.sign('weft-heartbeat', last);
+        return heartbeatText(keyring.document, keyring.sign('weft-heartbeat', last));
       };
       const beat = (change?: Partial<Heartbeat>) =>
         client.publish(heartbeatSubject(MESH, name), signed(change));
@@ -197,6 +226,20 @@ export async function startControlPlane(
           timer = setInterval(() => beat(), everyMs);
         },
       };
+    },
+    async trust() {
+      const message = await client.request(publicationGetSubject(MESH, 'trust', TRUST_NAME), '', {
+        timeout: 5_000,
+      });
+      return message.headers?.code === 404 ? undefined : message.string();
+    },
+    async entry(bucket, key) {
+      const kv = await new Kvm(client).open(`weft-${MESH}-${bucket}`);
+      return (await kv.get(key))?.string() ?? '';
+    },
+    async write(bucket, key, text) {
+      const kv = await new Kvm(client).open(`weft-${MESH}-${bucket}`);
+      await kv.put(key, text);
     },
     snapshot: async (service) => (await publication('snapshot', service)) as unknown as Snapshot | undefined,
     endpoints: async (service) =>

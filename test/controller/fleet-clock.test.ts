@@ -20,7 +20,10 @@ function createTestFleet() {
   return { clock, fleet, changed, known };
 }
 
-function hear(fleet: Fleet, change: Partial<Heartbeat>): boolean {
+function hear(
+  fleet: Fleet,
+  { document = 'document', ...change }: Partial<Heartbeat> & { document?: string },
+): boolean {
   const beat: Heartbeat = {
     version: 1,
     mesh: MESH,
@@ -29,7 +32,6 @@ function hear(fleet: Fleet, change: Partial<Heartbeat>): boolean {
     sequence: 1,
     timeMs: 1_000,
     release: '0.0.0',
-    document: 'document',
     leaving: false,
     workloads: [ready('orders.default')],
     ...change,
@@ -37,10 +39,13 @@ function hear(fleet: Fleet, change: Partial<Heartbeat>): boolean {
   const identity = {
     agent: beat.agent,
     publicKey: undefined as never,
+    signingKey: undefined as never,
+    issuer: '',
+    issuedAtMs: 0,
     workloads: new Set<string>(),
     expiresAtMs: 1,
   };
-  return fleet.hear({ beat, identity });
+  return fleet.hear({ beat, identity, document });
 }
 
 const sweep = (fleet: Fleet, times: number) => {

@@ -10,7 +10,9 @@ const ROUND_MS = 10;
 const [url, mesh, ...agents] = process.argv.slice(2) as [string, string, ...string[]];
 const connection = await connect({ servers: url });
 const claims = Buffer.from(JSON.stringify({ version: 1, text: 'x'.repeat(500) })).toString('base64url');
-const forged = `${headerOf('weft-heartbeat')}.${claims}.${'A'.repeat(86)}`;
+const forged = (['weft-identity', 'weft-session', 'weft-heartbeat'] as const)
+  .map((type) => `${headerOf(type)}.${claims}.${'A'.repeat(86)}`)
+  .join('~');
 process.stdin.resume().once('end', () => process.exit(0));
 for (let round = 0; ; round++) {
   for (const agent of agents) {

@@ -5,7 +5,7 @@ import { openBuckets } from '../../src/controller/buckets.ts';
 import type { Resource } from '../../src/controller/resources/resource.ts';
 import { createSeal } from '../../src/controller/seal.ts';
 import { createStore } from '../../src/controller/store.ts';
-import { verificationKey } from '../../src/protocol/identity.ts';
+import { verificationKey } from '../../src/protocol/nkey.ts';
 import { readRoot } from '../../src/protocol/root.ts';
 import { signingKey } from '../../src/protocol/signed-document.ts';
 import { policyBucket, stateBucket } from '../../src/protocol/subjects.ts';
@@ -17,7 +17,7 @@ const payloadBytesMax = () => 1024 * 1024;
 
 function keysOf(seed: string) {
   const root = readRoot(seed);
-  const keys = { mesh: MESH, signingKey: signingKey(root), rootKey: verificationKey(root.publicKey) };
+  const keys = { mesh: MESH, signingKey: signingKey(root), rootKeys: verificationKey(root.publicKey) };
   return { seal: createSeal(keys), wallMs: Date.now, tampered() {} };
 }
 
@@ -66,11 +66,12 @@ test('any controller answers what changes nothing, with what the leader has writ
   const { controller: two } = await plane.add();
   await until(() => two.ready, 'the other stands by');
   await plane.done('apply', { resources: [route('orders', 'orders.default', 'a')] });
-  const answer = await two.api.answer('get', '');
+  const answer = await two.api.answer('get', '', 'loopback');
   t.is(answer.ok ? (answer.response as { items: unknown[] }).items.length : answer.error.message, 1);
   const refused = await two.api.answer(
     'apply',
     plane.sign('apply', { resources: [route('b', 'b.default', 'a')] }),
+    'bus',
   );
   t.is(refused.ok ? '' : refused.error.code, 'not_leading');
 });

@@ -2,12 +2,14 @@
 import { jetstreamManager } from '@nats-io/jetstream';
 import test, { type ExecutionContext } from 'ava';
 import { openBuckets, raiseReplicas } from '../../src/controller/buckets.ts';
-import { configBucket, policyBucket, stateBucket } from '../../src/protocol/subjects.ts';
+import { configBucket, identityBucket, policyBucket, stateBucket } from '../../src/protocol/subjects.ts';
 import { until } from '../kit/mesh.ts';
 import { startNatsCluster } from '../kit/nats-cluster.ts';
 import { MESH, route, startControlPlane } from './control-plane.ts';
 
-const STREAMS = [policyBucket, configBucket, stateBucket].map((bucket) => `KV_${bucket(MESH)}`);
+const STREAMS = [policyBucket, configBucket, stateBucket, identityBucket].map(
+  (bucket) => `KV_${bucket(MESH)}`,
+);
 
 async function startCluster(t: ExecutionContext, servers = 3) {
   const plane = await startControlPlane(t, await startNatsCluster(servers));
@@ -46,7 +48,7 @@ test('in a cluster of three the buckets have three replicas; those that have few
     const found = checks.filter(({ name }) => name.startsWith('JetStream bucket'));
     return found.every(({ result }) => result === 'ok') ? found : undefined;
   }, 'check is content');
-  t.is(buckets.length, 3);
+  t.is(buckets.length, 4);
   for (const { message } of buckets) t.regex(message, /^3 replicas/);
 });
 

@@ -5,7 +5,7 @@ import { type Buckets, openBuckets } from '../../src/controller/buckets.ts';
 import type { Resource } from '../../src/controller/resources/resource.ts';
 import { createSeal } from '../../src/controller/seal.ts';
 import { createStore } from '../../src/controller/store.ts';
-import { verificationKey } from '../../src/protocol/identity.ts';
+import { verificationKey } from '../../src/protocol/nkey.ts';
 import { readRoot } from '../../src/protocol/root.ts';
 import { signingKey } from '../../src/protocol/signed-document.ts';
 import { policyBucket } from '../../src/protocol/subjects.ts';
@@ -20,7 +20,7 @@ async function start(t: ExecutionContext) {
   const seal = createSeal({
     mesh: MESH,
     signingKey: signingKey(root),
-    rootKey: verificationKey(root.publicKey),
+    rootKeys: verificationKey(root.publicKey),
   });
   const tampered: string[] = [];
   const store = (aheadMs = 0, changed: Partial<Buckets> = {}) =>

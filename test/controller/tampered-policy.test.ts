@@ -4,7 +4,7 @@ import { type Buckets, openBuckets } from '../../src/controller/buckets.ts';
 import type { Resource } from '../../src/controller/resources/resource.ts';
 import { createSeal } from '../../src/controller/seal.ts';
 import { createStore } from '../../src/controller/store.ts';
-import { verificationKey } from '../../src/protocol/identity.ts';
+import { verificationKey } from '../../src/protocol/nkey.ts';
 import { readRoot } from '../../src/protocol/root.ts';
 import { signingKey } from '../../src/protocol/signed-document.ts';
 import { policyBucket } from '../../src/protocol/subjects.ts';
@@ -129,7 +129,7 @@ test('a journal of before, with a change set that was on its way, brings nothing
   const plane = await startControlPlane(t);
   const { policy, state } = await openBuckets(plane.client, MESH);
   const root = readRoot(plane.seed);
-  const keys = { mesh: MESH, signingKey: signingKey(root), rootKey: verificationKey(root.publicKey) };
+  const keys = { mesh: MESH, signingKey: signingKey(root), rootKeys: verificationKey(root.publicKey) };
   let journal = '';
   const watching: typeof state = Object.create(state, {
     put: {

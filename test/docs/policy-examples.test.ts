@@ -41,7 +41,7 @@ const share = (all: readonly ForwardPlan[], backend: string) =>
 test('the page has the examples that operators look for', (t) => {
   t.deepEqual(
     [...examples.keys()],
-    ['Readers', 'Closed', 'Public', 'Watch', 'Canary', 'Blue', 'By', 'Mirror'],
+    ['Readers', 'Closed', 'Public', 'Watch', 'Signed', 'Canary', 'Blue', 'By', 'Mirror'],
   );
 });
 

@@ -6,6 +6,7 @@
  */
 import { generateKeyPairSync } from 'node:crypto';
 import { pathToFileURL } from 'node:url';
+import { createAgentKeys } from '../../src/protocol/agent-keys.ts';
 import { WeftError } from '../../src/protocol/errors.ts';
 import {
   FrameWriter,
@@ -15,7 +16,9 @@ import {
   readFrames,
   TYPE,
 } from '../../src/protocol/frames.ts';
-import { checkIdentity, issueIdentity, verificationKey } from '../../src/protocol/identity.ts';
+import { issueIdentity } from '../../src/protocol/identity.ts';
+import { introduction, readIntroduction, stateSession } from '../../src/protocol/introduction.ts';
+import { verificationKey } from '../../src/protocol/nkey.ts';
 import { HeaderTemplate, readHeader, TAG_BYTES } from '../../src/protocol/packet.ts';
 import { createRoot, readRoot } from '../../src/protocol/root.ts';
 import { derivePacketKey, openPacket, sealPacket } from '../../src/protocol/seal.ts';
@@ -40,13 +43,16 @@ function targets(): Target[] {
   const rootKey = verificationKey(root.publicKey);
   const web = generateKeyPairSync('x25519');
   const orders = generateKeyPairSync('x25519');
-  const identity = {
+  const keys = createAgentKeys();
+  const identity = issueIdentity(root, 'shop', {
     agent: 'web-1',
-    publicKey: web.publicKey,
+    signingKey: keys.publicKey,
+    boxKey: keys.boxKey,
     workloads: new Set(['checkout.default']),
+    issuedAtMs: NOW,
     expiresAtMs: NOW + 1000,
-  };
-  const document = issueIdentity(root, 'shop', identity, NOW);
+  });
+  const document = introduction(identity, stateSession(keys.signingKey, 'web-1', web.publicKey));
   const context = {
     sender: 'web-1',
     session: SESSION,
@@ -78,7 +84,7 @@ function targets(): Target[] {
         const header = readHeader(bytes);
         expect(header.length + TAG_BYTES <= bytes.length, 'the header ends within the packet');
         if (header.document !== undefined && header.document !== document) {
-          checkIdentity(rootKey, 'shop', header.document, NOW);
+          readIntroduction(rootKey, 'shop', header.document, NOW);
           throw new Error('a forged document was taken');
         }
         decodeFrames(openPacket(key, bytes, header.length, SUBJECT, header.counter));
@@ -86,11 +92,11 @@ function targets(): Target[] {
       },
     },
     {
-      name: 'identity',
+      name: 'introduction',
       samples: [Buffer.from(document)],
       decode(bytes) {
         const text = bytes.toString('latin1');
-        checkIdentity(rootKey, 'shop', text, NOW);
+        readIntroduction(rootKey, 'shop', text, NOW);
         expect(text === document, 'a forged document is not taken');
       },
     },

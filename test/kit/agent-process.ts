@@ -2,6 +2,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ExecutionContext } from 'ava';
 import { freePort } from './free-port.ts';
+import { giveIdentity } from './identity-file.ts';
 import { ask, MESH, type TestMesh } from './mesh.ts';
 import { tempFolder } from './temp-folder.ts';
 import { startWeft, type WeftProcess } from './weft-process.ts';
@@ -22,7 +23,7 @@ export async function startAgentProcess(
   workload: { readonly service: string; readonly port?: number; readonly calls?: boolean },
 ): Promise<AgentProcess> {
   const folder = await tempFolder(t);
-  const [file, root] = [join(folder, 'agent.yaml'), join(folder, 'root.nk')];
+  const [file, data] = [join(folder, 'agent.yaml'), join(folder, 'data')];
   const [admin, door] = [await freePort(), await freePort()];
   const { service, port, calls } = workload;
   const config = {
@@ -30,6 +31,9 @@ export async function startAgentProcess(
     host,
     nats: { servers: [mesh.nats.url] },
     admin: `127.0.0.1:${admin}`,
+    data,
+    // Not every mesh of these tests has a controller.
+    authorization: { default: 'allow' },
     workloads: [
       {
         service,
@@ -38,9 +42,9 @@ export async function startAgentProcess(
       },
     ],
   };
-  await writeFile(root, mesh.seed, { mode: 0o600 });
+  await giveIdentity(data, mesh.seed, MESH, host, [`${service}.default`]);
   await writeFile(file, JSON.stringify(config));
-  const weft = startWeft(t, ['agent', '-f', file, '--root', root]);
+  const weft = startWeft(t, ['agent', '-f', file]);
   await weft.line(/"state":"serving"/);
   return {
     weft,

@@ -1,9 +1,9 @@
 import type { ExecutionContext } from 'ava';
 import { connectBus } from '../../src/agent/link/bus.ts';
 import { Link, type Serve } from '../../src/agent/link/link.ts';
-import { createRootKeyring } from '../../src/protocol/keyring.ts';
 import { Ear } from '../link/pair.ts';
 import { MESH } from './mesh.ts';
+import { createRootKeyring } from './root-keyring.ts';
 
 /**
  * A link of an agent that takes part, for `workloads`, but does as it likes; what it joins it serves by `serve`.
@@ -24,7 +24,7 @@ export async function intrude(
     wallMs: Date.now,
     now: () => performance.now(),
     serve,
-    events: { fault() {}, refused() {}, served() {}, missing() {} },
+    events: { fault() {}, refused() {}, served() {}, missing() {}, proven() {} },
   });
   link.attach(bus);
   return Object.assign(link, { document: keyring.document });

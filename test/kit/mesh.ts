@@ -11,10 +11,10 @@ import { type AddressInfo, createServer as createTcpServer, type Socket } from '
 import { pino } from 'pino';
 import { type Agent, createAgent } from '../../src/agent/agent.ts';
 import type { AgentConfig, HealthConfig, WorkloadConfig } from '../../src/agent/config.ts';
-import { createRootKeyring } from '../../src/protocol/keyring.ts';
 import { createRoot } from '../../src/protocol/root.ts';
 import { freePort } from './free-port.ts';
 import { startNats, type TestNats } from './nats-server.ts';
+import { createRootKeyring } from './root-keyring.ts';
 
 /** One agent of a test mesh: `door` is the port of its first workload that calls. */
 export interface TestAgent {
@@ -78,7 +78,6 @@ export async function startMesh(servers?: readonly TestNats[]): Promise<TestMesh
       admin: { host: '127.0.0.1', port: 1 },
       listen: undefined,
       drainMs,
-      root: undefined,
       data,
       defaultAction,
       workloads: resolved,

@@ -18,6 +18,7 @@ import { MESH } from './mesh.ts';
 export const TYPES: Readonly<Record<PublicationKind, DocumentType>> = {
   snapshot: 'weft-snapshot',
   endpoints: 'weft-endpoints',
+  trust: 'weft-trust',
 };
 
 /** A document as the root of `seed` signs it. */

@@ -217,7 +217,7 @@ test('an answer of an agent that is not entitled to the service is ignored', asy
   const sealer = new Sealer(thief.keyring, '0123456789abcdef', audience, () => network.nowMs);
   const frames = new FrameWriter();
   frames.text(TYPE.RESPONSE, FLAG.LAST, 1, '200 Stolen\r\n');
-  network.bus.publish(subject, sealer.seal(subject, 1, frames.bytes()));
+  network.bus.publish(subject, sealer.seal(subject, 1, frames.bytes(), false));
   await settle();
   t.deepEqual(ear.heard, []);
   t.deepEqual(front.refused, ['entitled: thief may not answer for orders.default']);
@@ -237,7 +237,7 @@ test('frames of a peer that make no sense are refused under one name, whatever t
   const sealer = new Sealer(back.keyring, '0123456789abcdef', audience, () => network.nowMs);
   const broken = ['', 'label: of its own', '\0'.repeat(10), '\xff'.repeat(100)];
   for (const [at, frames] of broken.entries()) {
-    network.bus.publish(subject, sealer.seal(subject, at + 1, Buffer.from(frames, 'latin1')));
+    network.bus.publish(subject, sealer.seal(subject, at + 1, Buffer.from(frames, 'latin1'), false));
   }
   await settle();
   t.deepEqual(

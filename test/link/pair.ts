@@ -1,10 +1,11 @@
 /** Two links over a bus in memory, and what their streams have said. */
 import { Link, type Serve } from '../../src/agent/link/link.ts';
 import type { Stream, StreamHandler } from '../../src/agent/link/stream.ts';
-import type { WeftError } from '../../src/protocol/errors.ts';
-import { createRootKeyring, type Keyring } from '../../src/protocol/keyring.ts';
+import { asWeftError, type WeftError } from '../../src/protocol/errors.ts';
+import type { Keyring } from '../../src/protocol/keyring.ts';
 import { createRoot } from '../../src/protocol/root.ts';
 import { FakeBus } from '../kit/fake-bus.ts';
+import { createRootKeyring } from '../kit/root-keyring.ts';
 
 export const SERVICE = 'orders.default';
 export const HEAD = `GET / ${SERVICE} checkout.default 15000\r\n`;
@@ -54,6 +55,8 @@ export interface Node {
   readonly refused: string[];
   readonly found: string[];
   readonly missing: string[];
+  /** Evidence that it has got. */
+  readonly proven: { readonly service: string; readonly line: string }[];
 }
 
 /** Links that trust one root, on one bus, with one clock that only the test moves. */
@@ -61,6 +64,8 @@ export class Network {
   readonly bus = new FakeBus();
   nowMs = 1_000_000;
   readonly seed = createRoot().seed;
+  /** Services that take nothing but what is signed, on the side that serves. */
+  readonly demanding = new Set<string>();
 
   join(agent: string, workloads: readonly string[], serves: readonly string[] = []): Node {
     const now = () => this.nowMs;
@@ -69,9 +74,17 @@ export class Network {
     const refused: string[] = [];
     const found: string[] = [];
     const missing: string[] = [];
+    const proven: Node['proven'] = [];
     const serve: Serve = (stream, _from, head, last) => {
       const ear = new Ear();
       served.push({ stream, ear, head, last });
+      const service = head.split(' ')[2] ?? '';
+      try {
+        if (this.demanding.has(service)) stream.requireEvidence(service);
+      } catch (error) {
+        const { code, message } = asWeftError(error);
+        stream.reset(code, message);
+      }
       return ear;
     };
     const link = new Link({
@@ -86,11 +99,12 @@ export class Network {
         refused: (reason, details) => refused.push(`${reason}: ${details}`),
         served: (service, { agent }) => found.push(`${service} at ${agent}`),
         missing: (service, agent) => missing.push(`${service} at ${agent}`),
+        proven: (service, packet) => proven.push({ service, line: packet.line() }),
       },
     });
     link.attach(this.bus.connect());
     for (const service of serves) link.join(service);
-    return { link, keyring, served, refused, found, missing };
+    return { link, keyring, served, refused, found, missing, proven };
   }
 }
 

@@ -12,7 +12,6 @@ const beat: Heartbeat = {
   sequence: 7,
   timeMs: 1_800_000_000_000,
   release: '0.1.0',
-  document: 'a.b.c',
   leaving: false,
   workloads: [
     {
@@ -45,7 +44,6 @@ test('a heartbeat of another mesh, or with a part that is malformed, is none', (
     { agent: 'Web 1' },
     { sequence: 1.5 },
     { timeMs: 'now' },
-    { document: 1 },
     { leaving: 'no' },
     { workloads: {} },
     { workloads: [{ ...workload, service: 'orders' }] },

@@ -1,14 +1,10 @@
-import { generateKeyPairSync } from 'node:crypto';
 import test from 'ava';
 import fc from 'fast-check';
 import nacl from 'tweetnacl';
+import { createAgentKeys } from '../../src/protocol/agent-keys.ts';
 import { WeftError } from '../../src/protocol/errors.ts';
-import {
-  checkIdentity,
-  DOCUMENT_BYTES_MAX,
-  issueIdentity,
-  verificationKey,
-} from '../../src/protocol/identity.ts';
+import { checkIdentity, IDENTITY_BYTES_MAX, issueIdentity } from '../../src/protocol/identity.ts';
+import { verificationKey } from '../../src/protocol/nkey.ts';
 import { createRoot, readRoot } from '../../src/protocol/root.ts';
 import { label, service } from './arbitraries.ts';
 
@@ -16,11 +12,12 @@ const NOW = 1_800_000_000_000;
 const DAY_MS = 86_400_000;
 const root = readRoot(createRoot().seed);
 const rootKey = verificationKey(root.publicKey);
-const { publicKey } = generateKeyPairSync('x25519');
+const keys = createAgentKeys();
 
 function issue(agent = 'web-1', services = ['checkout.default'], mesh = 'shop') {
-  const identity = { agent, publicKey, workloads: new Set(services), expiresAtMs: NOW + DAY_MS };
-  return issueIdentity(root, mesh, identity, NOW);
+  const { publicKey: signingKey, boxKey } = keys;
+  const times = { issuedAtMs: NOW, expiresAtMs: NOW + DAY_MS };
+  return issueIdentity(root, mesh, { agent, signingKey, boxKey, workloads: new Set(services), ...times });
 }
 
 /** A document with any claims, signed by the root. */
@@ -35,7 +32,8 @@ const CLAIMS = {
   sub: 'spiffe://shop/agent/web-1',
   iat: NOW / 1000,
   exp: NOW / 1000 + 60,
-  x25519: publicKey.export({ format: 'jwk' }).x,
+  key: keys.publicKey,
+  x25519: Buffer.from(keys.boxKey).toString('base64url'),
   workloads: ['spiffe://shop/ns/default/sa/checkout'],
 };
 
@@ -46,7 +44,9 @@ test('an issued document is read as the identity it was made from', (t) => {
       t.is(peer.agent, agent);
       t.deepEqual([...peer.workloads], services);
       t.is(peer.expiresAtMs, NOW + DAY_MS);
-      t.true(peer.publicKey.equals(publicKey));
+      t.is(peer.signingKey, keys.publicKey);
+      t.deepEqual(Buffer.from(peer.boxKey), Buffer.from(keys.boxKey));
+      t.is(peer.issuedAtMs, NOW);
     }),
     { numRuns: 20 },
   );
@@ -92,6 +92,8 @@ test('signed claims that make no sense are refused', (t) => {
     { ...CLAIMS, iat: '1' },
     { ...CLAIMS, exp: 1e300 },
     { ...CLAIMS, exp: -1 },
+    { ...CLAIMS, key: undefined },
+    { ...CLAIMS, key: root.publicKey },
     { ...CLAIMS, x25519: 'AAAA' },
     { ...CLAIMS, x25519: undefined },
     { ...CLAIMS, workloads: 'spiffe://shop/ns/default/sa/checkout' },
@@ -108,6 +110,6 @@ test('signed claims that make no sense are refused', (t) => {
 test('a document that would not fit a packet is not issued, and not read', (t) => {
   const many = Array.from({ length: 1000 }, (_, i) => `service-${i}.default`);
   t.throws(() => issue('web-1', many), { instanceOf: WeftError });
-  const long = 'a'.repeat(DOCUMENT_BYTES_MAX);
+  const long = 'a'.repeat(IDENTITY_BYTES_MAX);
   t.throws(() => checkIdentity(rootKey, 'shop', `${long}.a.a`, NOW), { instanceOf: WeftError });
 });

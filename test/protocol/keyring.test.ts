@@ -1,10 +1,10 @@
 import { createPublicKey } from 'node:crypto';
 import test from 'ava';
 import { WeftError } from '../../src/protocol/errors.ts';
-import { createRootKeyring } from '../../src/protocol/keyring.ts';
 import { HeaderTemplate, readHeader } from '../../src/protocol/packet.ts';
 import { createRoot } from '../../src/protocol/root.ts';
 import { derivePacketKey, openPacket, sealPacket } from '../../src/protocol/seal.ts';
+import { createRootKeyring } from '../kit/root-keyring.ts';
 
 const HOUR_MS = 3_600_000;
 const { seed } = createRoot();

@@ -4,9 +4,8 @@ import { WeftError } from '../../src/protocol/errors.ts';
 import { HeaderTemplate, readHeader, TAG_BYTES } from '../../src/protocol/packet.ts';
 import { bytes, counter, packetContext, u48 } from './arbitraries.ts';
 
-const document = fc.option(
-  fc.stringMatching(/^[A-Za-z0-9_-]{1,300}\.[A-Za-z0-9_-]{1,300}\.[A-Za-z0-9_-]{1,86}$/),
-);
+const jws = fc.stringMatching(/^[A-Za-z0-9_-]{1,300}\.[A-Za-z0-9_-]{1,300}\.[A-Za-z0-9_-]{1,86}$/);
+const document = fc.option(fc.tuple(jws, jws).map((two) => two.join('~')));
 
 const CONTEXT = {
   sender: 'web-1',
@@ -40,16 +39,19 @@ test('a header is read as it was stamped', (t) => {
 });
 
 test('the bytes of a header are those of the wire format', (t) => {
-  const header = new HeaderTemplate({ ...CONTEXT, document: 'a.b.c' }).stamp(0x010203040506, 0x0a0b0c0d0e0f);
+  const header = new HeaderTemplate({ ...CONTEXT, document: 'a.b.c~d.e.f' }).stamp(
+    0x010203040506,
+    0x0a0b0c0d0e0f,
+  );
   t.is(
     header.toString('latin1'),
     '\x01\x03\x01\x02\x03\x04\x05\x06\x0a\x0b\x0c\x0d\x0e\x0f\x00\x00\x00\x03' +
-      '\x01\x23\x45\x67\x89\xab\xcd\xef\x05web-1\x0eorders.default\x00\x05a.b.c',
+      '\x01\x23\x45\x67\x89\xab\xcd\xef\x05web-1\x0eorders.default\x00\x0ba.b.c~d.e.f',
   );
 });
 
 test('a packet cut off anywhere in its header or tag is refused', (t) => {
-  const packet = packetOf(new HeaderTemplate({ ...CONTEXT, document: 'a.b.c' }).stamp(1, 1));
+  const packet = packetOf(new HeaderTemplate({ ...CONTEXT, document: 'a.b.c~d.e.f' }).stamp(1, 1));
   for (let length = 0; length < packet.length; length += 1) {
     const error = t.throws(() => readHeader(packet.subarray(0, length)), { instanceOf: WeftError });
     t.is(error.code, 'stream_protocol');
@@ -84,6 +86,10 @@ const BROKEN: [string, Buffer][] = [
   ['a service addressed as an agent', changed(1, 0)],
   ['an agent addressed as a service', changed(1, 1, new HeaderTemplate(AGENT))],
   ['an agent with an epoch', changed(17, 1, new HeaderTemplate(AGENT))],
+  [
+    'a document that is one JWS only',
+    packetOf(new HeaderTemplate({ ...CONTEXT, document: 'a.b.c' }).stamp(1, 1)),
+  ],
   ['a document that is no JWS', packetOf(new HeaderTemplate({ ...CONTEXT, document: 'a.b c' }).stamp(1, 1))],
   ['an empty document', packetOf(new HeaderTemplate({ ...CONTEXT, document: '' }).stamp(1, 1))],
 ];

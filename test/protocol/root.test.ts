@@ -2,7 +2,8 @@ import { createPublicKey, verify } from 'node:crypto';
 import { createUser, fromSeed } from '@nats-io/nkeys';
 import test from 'ava';
 import { WeftError } from '../../src/protocol/errors.ts';
-import { createRoot, publicKeyBytes, readRoot } from '../../src/protocol/root.ts';
+import { publicKeyBytes } from '../../src/protocol/nkey.ts';
+import { createRoot, readRoot } from '../../src/protocol/root.ts';
 
 test('a new root is an account NKey, and different every time', (t) => {
   const one = createRoot();

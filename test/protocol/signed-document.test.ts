@@ -1,7 +1,7 @@
 import test from 'ava';
 import fc from 'fast-check';
 import { WeftError } from '../../src/protocol/errors.ts';
-import { verificationKey } from '../../src/protocol/identity.ts';
+import { verificationKey } from '../../src/protocol/nkey.ts';
 import { createRoot, readRoot } from '../../src/protocol/root.ts';
 import { openDocument, signDocument, signingKey } from '../../src/protocol/signed-document.ts';
 

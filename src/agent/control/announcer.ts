@@ -1,5 +1,5 @@
 /** Says each second what this agent is and what it serves, and at once when that changes: its lease. */
-import type { Heartbeat, WorkloadReport } from '../../protocol/heartbeat.ts';
+import { type Heartbeat, heartbeatText, type WorkloadReport } from '../../protocol/heartbeat.ts';
 import type { Keyring } from '../../protocol/keyring.ts';
 import { LIMITS } from '../../protocol/limits.ts';
 import { compareRevisions, NO_REVISION, type Revision } from '../../protocol/revision.ts';
@@ -89,13 +89,12 @@ export function createAnnouncer(parts: AnnouncerParts): Announcer {
       sequence,
       timeMs: parts.wallMs(),
       release,
-      document: keyring.document,
       leaving,
       workloads: parts.workloads(),
       ...(applied === undefined ? {} : { applied }),
       ...(policy === undefined ? {} : { policy }),
     };
-    return Buffer.from(keyring.sign('weft-heartbeat', beat), 'latin1');
+    return Buffer.from(heartbeatText(keyring.document, keyring.sign('weft-heartbeat', beat)), 'latin1');
   }
 
   function changed(): void {

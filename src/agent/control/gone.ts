@@ -1,6 +1,5 @@
 import type { EndpointList } from '../../protocol/endpoint-list.ts';
-import type { PeerIdentity } from '../../protocol/keyring.ts';
-import type { Identify } from './identities.ts';
+import type { PeerIdentity } from '../../protocol/introduction.ts';
 
 /**
  * The agent processes that a list has and the next one has not: they have gone, or another process has their name.
@@ -9,7 +8,7 @@ import type { Identify } from './identities.ts';
 export function goneProcesses(
   before: EndpointList | undefined,
   after: EndpointList,
-  identify: Identify,
+  identify: (document: string) => PeerIdentity | undefined,
 ): PeerIdentity[] {
   const gone: PeerIdentity[] = [];
   if (before === undefined) return gone;

@@ -25,7 +25,7 @@ export type PublicationRefusal =
   | 'service'
   /** It is not of the form that this release knows. */
   | 'shape'
-  /** What is held is newer. */
+  /** What is held, or what the controller has published since, is newer. */
   | 'revision'
   /** It follows from a store without anything, and what is held from one that was lost: nobody has taken that back. */
   | 'blank';
@@ -48,6 +48,7 @@ export type ReadPublication<P extends Publication> = (
 
 /**
  * The publication in `text`; undefined if it is the one that is held.
+ * @param floor what is older was published once, and is not any more
  * @throws RefusedPublication
  */
 export function checkPublication<P extends Publication>(
@@ -55,6 +56,7 @@ export function checkPublication<P extends Publication>(
   service: string,
   text: string,
   held: P | undefined,
+  floor: Revision,
   keyring: Keyring,
   read: ReadPublication<P>,
 ): P | undefined {
@@ -72,6 +74,13 @@ export function checkPublication<P extends Publication>(
   if (newer < 0) {
     const [given, has] = [publication.revision.join('.'), held?.revision.join('.')];
     throw new RefusedPublication('revision', `the ${kind} of ${service} is ${given}, and ${has} is held`);
+  }
+  if (compareRevisions(publication.revision, floor) < 0) {
+    const [given, least] = [publication.revision.join('.'), floor.join('.')];
+    throw new RefusedPublication(
+      'revision',
+      `the ${kind} of ${service} is ${given}, and ${least} was published`,
+    );
   }
   if (publication.policy?.[1] === 0 && (held?.policy?.[1] ?? 0) > 0) {
     const what = `the ${kind} of ${service} is of a policy store that was made anew and holds nothing yet`;

@@ -9,7 +9,7 @@
 import { hash } from 'node:crypto';
 import type { Keyring } from '../../protocol/keyring.ts';
 import { LIMITS } from '../../protocol/limits.ts';
-import type { Revision } from '../../protocol/revision.ts';
+import { NO_REVISION, type Revision } from '../../protocol/revision.ts';
 import { type PublicationKind, publicationGetSubject, publicationSubject } from '../../protocol/subjects.ts';
 import type { Bus } from '../link/bus.ts';
 import {
@@ -28,6 +28,8 @@ export interface PublicationsParts<P extends Publication> {
   readonly disk: SnapshotDisk | undefined;
   /** Services that are followed from the start and never dropped: those that are served here. */
   readonly kept: ReadonlySet<string>;
+  /** What comes from the bus with a lower revision is an old publication that somebody plays again. */
+  readonly floor: (service: string) => Revision;
   readonly now: () => number;
   /** From 0 to 1; spreads what all agents would else do at once. */
   readonly random: () => number;
@@ -106,6 +108,12 @@ export class Publications<P extends Publication> {
     const followed = this.#followed.get(service);
     if (followed !== undefined) followed.taken = true;
     return followed?.publication;
+  }
+
+  /** Takes a text that has come another way than by the bucket, as if that had it. */
+  offer(service: string, text: string): void {
+    const followed = this.#followed.get(service);
+    if (followed !== undefined) this.#take(followed, text, true);
   }
 
   drop(service: string): void {
@@ -265,7 +273,9 @@ export class Publications<P extends Publication> {
     const digest = hash('sha256', text, 'base64');
     if (digest === followed.digest) return;
     const { kind, keyring, read, disk } = this.#parts;
-    const publication = checkPublication(kind, service, text, followed.publication, keyring, read);
+    // What was kept here is the last that this agent knew, even if more was published while it was away.
+    const floor = keep ? this.#parts.floor(service) : NO_REVISION;
+    const publication = checkPublication(kind, service, text, followed.publication, floor, keyring, read);
     if (publication === undefined) return;
     const before = followed.publication;
     followed.publication = publication;

@@ -9,7 +9,7 @@ import { exposureRefusal } from '../../protocol/exposure.ts';
 import { type Fields, fieldsText, fieldValue } from '../../protocol/fields.ts';
 import { decodeRequestHead, decodeTrailers, encodeResponseHead } from '../../protocol/head.ts';
 import { isIdempotent } from '../../protocol/idempotent.ts';
-import type { PeerIdentity } from '../../protocol/keyring.ts';
+import type { PeerIdentity } from '../../protocol/introduction.ts';
 import { LIMITS } from '../../protocol/limits.ts';
 import { serviceParts, workloadId } from '../../protocol/names.ts';
 import { isForgedForwarding, isReservedField } from '../../protocol/reserved-field.ts';
@@ -61,8 +61,10 @@ export class InboundProxy {
       const head = decodeRequestHead(text);
       const upstream = this.#upstreamOf(head);
       service = head.service;
+      const snapshot = this.parts.snapshotOf(service);
+      if (snapshot?.evidence === 'signed') stream.requireEvidence(service);
       checkCaller(head, from);
-      this.#authorize(head);
+      this.#authorize(head, snapshot);
       if (head.deadlineMs === 0)
         throw new WeftError('deadline_spent', 'no time was left for the application');
       const exchange = new InboundExchange(this, stream, head, last, upstream, startedMs);
@@ -103,9 +105,8 @@ export class InboundProxy {
   }
 
   /** The decision that counts: an agent that asks may have left it out. `head.caller` has been checked. */
-  #authorize(head: WireHead): void {
+  #authorize(head: WireHead, snapshot: Snapshot | undefined): void {
     const { service, caller } = head;
-    const snapshot = this.parts.snapshotOf(service);
     if (snapshot?.exposure !== undefined) {
       const namespace = caller === undefined ? undefined : serviceParts(caller).namespace;
       const refusal = exposureRefusal(service, snapshot.exposure, namespace);

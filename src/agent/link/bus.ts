@@ -6,6 +6,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import type { ConnectionOptions, NatsConnection, Subscription } from '@nats-io/nats-core';
 import { connect } from '@nats-io/transport-node';
 import { LIMITS } from '../../protocol/limits.ts';
+import { natsTls } from '../../protocol/nats-tls.ts';
 
 /** `noResponders` is true for the bus's own answer to a message that nobody was there to take. */
 export type Deliver = (payload: Uint8Array, subject: string, noResponders: boolean) => void;
@@ -43,6 +44,7 @@ export interface BusEvents {
 export async function connectBus(options: ConnectionOptions, events: BusEvents): Promise<Bus> {
   const connection = await connect({
     ...options,
+    ...natsTls(options.servers),
     timeout: LIMITS.busDialMs,
     maxReconnectAttempts: -1,
     reconnectTimeWait: LIMITS.busRedialMs,

@@ -6,8 +6,10 @@
  * L2  When the bus is lost every stream over it ends at once with `bus_lost`; nothing waits for it.
  * L3  A frame for a stream that is over is dropped: the far side may not know yet.
  * L4  A request ends with `agent_lost` when the process that has it is known to be gone, before its response began.
+ * L5  What a stream that asks for evidence takes is signed by its sender; else it ends, and nothing is handed on.
+ * L6  With an agent that was cut off nothing goes on, in neither direction.
  */
-import { randomBytes } from 'node:crypto';
+import { createPublicKey, randomBytes } from 'node:crypto';
 import { BoundedMap } from '../../protocol/bounded-map.ts';
 import { WeftError } from '../../protocol/errors.ts';
 import {
@@ -21,8 +23,9 @@ import {
   resetBytes,
   TYPE,
 } from '../../protocol/frames.ts';
-import { keyFingerprint } from '../../protocol/identity.ts';
-import type { Keyring, PeerIdentity } from '../../protocol/keyring.ts';
+import type { PeerIdentity } from '../../protocol/introduction.ts';
+import { keyFingerprint } from '../../protocol/introduction.ts';
+import type { Keyring } from '../../protocol/keyring.ts';
 import { LIMITS } from '../../protocol/limits.ts';
 import {
   counterOfReply,
@@ -36,9 +39,10 @@ import {
 import { BodyGarbage } from '../garbage.ts';
 import { Acceptance } from './acceptance.ts';
 import type { Bus, Deliver } from './bus.ts';
+import { PacketEvidence } from './evidence.ts';
 import { Lane } from './lane.ts';
 import { Outbox } from './outbox.ts';
-import { type Peer, Peers } from './peers.ts';
+import { type OpenedPacket, type Peer, Peers } from './peers.ts';
 import { type Refusal, RefusedPacket } from './refusal.ts';
 import { RequestLane } from './request-lane.ts';
 import { type Audience, Sealer } from './sealer.ts';
@@ -57,6 +61,8 @@ export interface LinkEvents {
   served(service: string, endpoint: PeerIdentity): void;
   /** An endpoint was asked and is not there, or does not answer. */
   missing(service: string, agent: string): void;
+  /** A packet has come that is evidence of what its sender has said to, or as, a service that asks for it. */
+  proven(service: string, packet: PacketEvidence): void;
 }
 
 export interface LinkParts {
@@ -89,21 +95,29 @@ export class Link implements StreamOwner, FrameVisitor {
   readonly #instanceLanes = new BoundedMap<string, { endpoint: PeerIdentity; lane: RequestLane }>(
     LIMITS.peersMax,
   );
+  /** Services that have asked for signatures, and until when: the snapshot that says so may be on its way. */
+  readonly #askedToSign = new BoundedMap<string, number>(LIMITS.servicesKnownMax);
   readonly #subscriptions = new Map<string, () => void>();
   #bus: Bus | undefined;
   /** Streams that are open, of both sides. */
   #streams = 0;
   /** By how much the windows of all streams together are above where they start. */
   #windowGrowth = 0;
-  #reading: Peer | undefined;
+  #reading: OpenedPacket | undefined;
+  #subject = '';
+  /** Of the packet that is being read, if it has any. */
+  #evidence: PacketEvidence | undefined;
 
   constructor(parts: LinkParts) {
     this.#parts = parts;
     const { keyring, wallMs } = parts;
-    this.#fingerprint = keyFingerprint(keyring.verify(keyring.document).publicKey);
+    // A packet from before is older than any may be once this process has run for a while, whatever the clocks do.
+    const [startedWallMs, startedMs] = [wallMs(), parts.now()];
+    this.#fingerprint = keyFingerprint(createPublicKey(keyring.privateKey));
     this.#peers = new Peers({
       keyring,
       wallMs,
+      isEarly: (sentAtMs) => sentAtMs < startedWallMs && parts.now() - startedMs <= 2 * LIMITS.packetAgeMs,
       laneTo: (identity, session) => {
         const audience = { name: identity.agent, toService: false, epoch: 0, publicKey: identity.publicKey };
         const sealer = new Sealer(keyring, this.#session, audience, wallMs);
@@ -142,17 +156,18 @@ export class Link implements StreamOwner, FrameVisitor {
     this.#subscriptions.set(replies, bus.subscribe(replies, undefined, this.#unanswered));
   }
 
-  /** Takes requests for `service`: as a member of its queue group, and at its own instance subject. */
-  join(service: string): void {
+  /**
+   * Takes requests for `service`: at its own instance subject and, if `shared`, as a member of its queue group, which
+   * only those can be who can open what is sealed for the service.
+   */
+  join(service: string, shared = true): void {
     const bus = this.#bus;
+    if (bus === undefined) return;
     const { mesh, agent } = this.#parts.keyring;
-    const shared = serviceSubject(mesh, service);
-    if (bus === undefined || this.#subscriptions.has(shared)) return;
-    const own = instanceSubject(mesh, service, agent);
-    const process = processSubject(mesh, service, agent, this.#fingerprint);
-    this.#subscriptions.set(process, bus.subscribe(process, undefined, this.#receive));
-    this.#subscriptions.set(shared, bus.subscribe(shared, QUEUE, this.#receive));
-    this.#subscriptions.set(own, bus.subscribe(own, undefined, this.#receive));
+    this.#subscribe(bus, processSubject(mesh, service, agent, this.#fingerprint), undefined);
+    if (shared) this.#subscribe(bus, serviceSubject(mesh, service), QUEUE);
+    else this.#unsubscribe(serviceSubject(mesh, service));
+    this.#subscribe(bus, instanceSubject(mesh, service, agent), undefined);
   }
 
   /** Takes no new request for `service`; what runs goes on. */
@@ -160,27 +175,32 @@ export class Link implements StreamOwner, FrameVisitor {
     const { mesh, agent } = this.#parts.keyring;
     const own = instanceSubject(mesh, service, agent);
     const process = processSubject(mesh, service, agent, this.#fingerprint);
-    for (const subject of [serviceSubject(mesh, service), own, process]) {
-      this.#subscriptions.get(subject)?.();
-      this.#subscriptions.delete(subject);
-    }
+    for (const subject of [serviceSubject(mesh, service), own, process]) this.#unsubscribe(subject);
   }
 
-  /** Opens a stream to any endpoint of `service`: the bus picks. `spread`: endpoints believed to serve. */
+  /**
+   * Opens a stream to any endpoint of `service`: the bus picks. `spread`: endpoints believed to serve; `signed`: the
+   * service asks for evidence.
+   */
   openToService(
     service: string,
     head: string,
     last: boolean,
     handler: StreamHandler,
     spread: number,
+    signed = false,
   ): Stream {
+    const { keyring } = this.#parts;
+    const evidence = this.#evidenceFor(service, signed);
     let lane = this.#serviceLanes.get(service);
-    if (lane === undefined) {
-      const { keyring } = this.#parts;
-      const key = keyring.serviceKey(service);
-      if (key === undefined) throw new WeftError('no_endpoint', `the service ${service} has no key`);
+    const key = keyring.serviceKey(service);
+    if (key === undefined) {
+      const details = `no key of ${service} is published: no host that serves it is enrolled, or no controller runs`;
+      throw new WeftError('no_endpoint', details);
+    }
+    if (lane?.sealer.audience.epoch !== key.epoch || lane.evidence !== evidence) {
       const audience = { name: service, toService: true, epoch: key.epoch, publicKey: key.publicKey };
-      lane = this.#requestLane(serviceSubject(keyring.mesh, service), audience);
+      lane = this.#requestLane(serviceSubject(keyring.mesh, service), audience, undefined, evidence);
       this.#serviceLanes.set(service, lane);
     }
     return this.#open(lane, service, head, last, handler, spread);
@@ -193,15 +213,17 @@ export class Link implements StreamOwner, FrameVisitor {
     head: string,
     last: boolean,
     handler: StreamHandler,
+    signed = false,
   ): Stream {
     const name = `${service}.${endpoint.agent}`;
+    const evidence = this.#evidenceFor(service, signed);
     let known = this.#instanceLanes.get(name);
-    if (known?.endpoint !== endpoint) {
+    if (known?.endpoint !== endpoint || known.lane.evidence !== evidence) {
       const audience = { name: endpoint.agent, toService: false, epoch: 0, publicKey: endpoint.publicKey };
       const { mesh } = this.#parts.keyring;
       const fingerprint = keyFingerprint(endpoint.publicKey);
       const subject = processSubject(mesh, service, endpoint.agent, fingerprint);
-      known = { endpoint, lane: this.#requestLane(subject, audience, endpoint.agent) };
+      known = { endpoint, lane: this.#requestLane(subject, audience, endpoint.agent, evidence) };
       this.#instanceLanes.set(name, known);
     }
     return this.#open(known.lane, service, head, last, handler, 1);
@@ -241,9 +263,39 @@ export class Link implements StreamOwner, FrameVisitor {
 
   /** The bus is gone (L2). */
   lost(): void {
-    const error = new WeftError('bus_lost', 'the connection to NATS broke while the request was under way');
+    this.fail(new WeftError('bus_lost', 'the connection to NATS broke while the request was under way'));
+  }
+
+  /** Ends every stream at once; the other agents are not told. */
+  fail(error: WeftError): void {
     this.#opened.visit((stream) => stream.fail(error));
     this.#peers.visitServed((stream) => stream.fail(error));
+  }
+
+  /** Ends every stream with the processes that `isOut` names, in both directions, and forgets them (L6). */
+  expel(isOut: (peer: PeerIdentity) => boolean): void {
+    const lanes = this.#peers.expel(isOut, (stream, { agent }) => {
+      stream.failBoth(new WeftError('identity_invalid', `the agent ${agent} was cut off`));
+    });
+    this.#opened.visit((stream) => {
+      const { lane, instance, service } = stream;
+      const asked = instance === undefined ? undefined : this.#instanceLanes.get(`${service}.${instance}`);
+      const out = lane === undefined ? asked !== undefined && isOut(asked.endpoint) : lanes.has(lane.main);
+      if (out)
+        stream.failBoth(new WeftError('agent_lost', `the agent ${stream.peer ?? instance} was cut off`));
+    });
+  }
+
+  /** Shows the introduction as it is now to everybody with whom a stream is open: one that idles would not, for long. */
+  introduce(): void {
+    const shown = new Set<Lane>();
+    const show = (stream: LinkStream) => {
+      if (stream.lane === undefined || shown.has(stream.lane)) return;
+      shown.add(stream.lane);
+      stream.sendNothing();
+    };
+    this.#opened.visit(show);
+    this.#peers.visitServed(show);
   }
 
   /** Resolves when the bus has processed what was sent, and what it had for us has arrived; or if it is lost. */
@@ -280,19 +332,23 @@ export class Link implements StreamOwner, FrameVisitor {
 
   /** One frame of the packet that is being read. */
   frame(type: number, flags: number, id: number, plain: Buffer, start: number, end: number): void {
-    const peer = this.#reading as Peer;
-    if ((flags & FLAG.OPENER) === 0) this.#frameOfAnswer(peer, type, flags, id, plain, start, end);
+    const { peer } = this.#reading as OpenedPacket;
+    if (type === TYPE.EVIDENCE) this.#evidence = this.#evidenceOf(this.#reading as OpenedPacket);
+    else if ((flags & FLAG.OPENER) === 0) this.#frameOfAnswer(peer, type, flags, id, plain, start, end);
     else if (type === TYPE.REQUEST) this.#request(peer, flags, id, plain.toString('latin1', start, end));
     else {
       const stream = peer.served.get(id);
-      if (stream !== undefined) deliver(stream, type, plain, start, end);
+      if (stream !== undefined && this.#isProven(stream, type)) deliver(stream, type, plain, start, end);
     }
   }
 
   readonly #receive: Deliver = (payload, subject) => {
     try {
-      const { peer, plain } = this.#peers.open(payload, subject);
-      this.#reading = peer;
+      const packet = this.#peers.open(payload, subject);
+      const { plain } = packet;
+      this.#reading = packet;
+      this.#subject = subject;
+      this.#evidence = undefined;
       readFrames(plain, this);
       this.#garbage.passed(plain.length);
     } catch (error) {
@@ -328,7 +384,8 @@ export class Link implements StreamOwner, FrameVisitor {
       // Whoever asked has gone before anybody answered, and could not say so to anybody. Now it is known to whom.
       if (type === TYPE.ACCEPT || (type === TYPE.RESPONSE && (flags & FLAG.LAST) === 0)) {
         const details = 'nobody waits for the response';
-        peer.lane.writer(resetBytes('cancelled', details)).reset(FLAG.OPENER, id, 'cancelled', details);
+        const lane = this.#laneBack(peer);
+        lane.writer(resetBytes('cancelled', details)).reset(FLAG.OPENER, id, 'cancelled', details);
       }
       return;
     }
@@ -339,21 +396,36 @@ export class Link implements StreamOwner, FrameVisitor {
       }
       this.#parts.events.served(stream.service, peer.identity);
       stream.bind(peer.lane);
-    } else if (stream.lane !== peer.lane) {
+    } else if (stream.lane.main !== peer.lane) {
       this.#parts.events.refused('entitled', `${peer.identity.agent} answered what another agent has`);
       return;
     }
+    if (!this.#isProven(stream, type)) return;
     stream.acknowledged = true;
     if (type === TYPE.RESPONSE) {
       stream.receivedResponse(plain.toString('latin1', start, end), (flags & FLAG.LAST) !== 0);
     } else if (type === TYPE.INFORMATIONAL)
       stream.receivedInformational(plain.toString('latin1', start, end));
-    else deliver(stream, type, plain, start, end);
+    else if (type === TYPE.RESET) {
+      const error = frameReset(plain, start, end);
+      if (error.code === 'evidence_missing') {
+        this.#askedToSign.set(stream.service, this.#parts.now() + LIMITS.signAskedMs);
+      }
+      stream.fail(error);
+    } else deliver(stream, type, plain, start, end);
+  }
+
+  /** What the packets of a request are to be evidence about. `signed`: its snapshot asks for it. */
+  #evidenceFor(service: string, signed: boolean): string | undefined {
+    if (signed) return service;
+    const untilMs = this.#askedToSign.get(service);
+    return untilMs !== undefined && untilMs > this.#parts.now() ? service : undefined;
   }
 
   #request(peer: Peer, flags: number, id: number, head: string): void {
     const last = (flags & FLAG.LAST) !== 0;
-    const origin = { streams: peer.served, lane: peer.lane, last };
+    if (this.#reading?.early === true) return this.#refuseEarly(peer, id);
+    const origin = { streams: peer.served, lane: this.#laneBack(peer), last };
     // A caller that goes before anybody has answered has nobody to say so to; its next request in the slot says it.
     peer.served.before(id)?.fail(new WeftError('cancelled', 'the caller went away'));
     const stream = new LinkStream(this, id, origin, DEAF, this.#parts.now());
@@ -371,7 +443,68 @@ export class Link implements StreamOwner, FrameVisitor {
       stream.serveWith(this.#parts.serve(stream, peer.identity, head, last));
       // A body is to follow: its sender has to learn who takes it.
       if (!last) stream.sendAccept();
+      // What was refused has had no effect, and strangers could drive out what has.
+      if (stream.evidence !== undefined && peer.served.get(id) === stream) this.#record(stream.evidence);
     }
+  }
+
+  /** Who has sent it just now, by a clock that is behind, may send it again; who has recorded it gets nothing (P4). */
+  #refuseEarly(peer: Peer, id: number): void {
+    const { agent } = peer.identity;
+    const details = `it was sent before this agent started, by the clock of ${agent}`;
+    this.#parts.events.refused('early', details);
+    peer.lane.writer(resetBytes('not_serving', details)).reset(0, id, 'not_serving', details);
+  }
+
+  #subscribe(bus: Bus, subject: string, queue: string | undefined): void {
+    if (this.#subscriptions.has(subject)) return;
+    this.#subscriptions.set(subject, bus.subscribe(subject, queue, this.#receive));
+  }
+
+  #unsubscribe(subject: string): void {
+    this.#subscriptions.get(subject)?.();
+    this.#subscriptions.delete(subject);
+  }
+
+  #evidenceOf({ peer, header, plain }: OpenedPacket): PacketEvidence {
+    return new PacketEvidence(this.#parts.keyring.mesh, peer, header, this.#subject, plain);
+  }
+
+  /** Who signs is answered with signatures, whether or not it is known here by now that the service asks for them. */
+  #laneBack(peer: Peer): Lane {
+    return this.#evidence === undefined ? peer.lane : peer.lane.signing(this.#evidence.service);
+  }
+
+  evidenceFault(service: string): string | undefined {
+    const fault = this.#evidence === undefined ? 'this one is not' : this.#evidence.faultFor(service);
+    if (fault !== undefined) {
+      const { peer } = this.#reading as OpenedPacket;
+      this.#parts.events.refused('evidence', `${peer.identity.agent}, about ${service}: ${fault}`);
+    }
+    return fault;
+  }
+
+  /** True if a frame of this packet may be handed to the stream (L5). */
+  #isProven(stream: LinkStream, type: number): boolean {
+    const service = stream.evidence;
+    if (service === undefined) return true;
+    const fault = this.evidenceFault(service);
+    if (fault !== undefined) {
+      const details = `${service} takes only signed packets (TrafficPolicy): ${fault}`;
+      stream.failBoth(new WeftError('stream_protocol', details));
+      return false;
+    }
+    // The other two only say how far the other side is.
+    if (type !== TYPE.ACCEPT && type !== TYPE.CREDIT) this.#record(service);
+    return true;
+  }
+
+  /** Hands on the evidence of the packet that is being read, once. */
+  #record(service: string): void {
+    const evidence = this.#evidence;
+    if (evidence === undefined || evidence.recorded) return;
+    evidence.recorded = true;
+    this.#parts.events.proven(service, evidence);
   }
 
   #open(
@@ -392,7 +525,7 @@ export class Link implements StreamOwner, FrameVisitor {
     const stream = new LinkStream(
       this,
       id,
-      { service, instance: lane.instance, sealer: lane.sealer },
+      { service, instance: lane.instance, sealer: lane.sealer, evidence: lane.evidence },
       handler,
       this.#parts.now(),
     );
@@ -402,11 +535,11 @@ export class Link implements StreamOwner, FrameVisitor {
     return stream;
   }
 
-  #requestLane(subject: string, audience: Audience, instance?: string): RequestLane {
+  #requestLane(subject: string, audience: Audience, instance?: string, evidence?: string): RequestLane {
     const { keyring, wallMs } = this.#parts;
     const replies = receiveSubject(keyring.mesh, keyring.agent, this.#session);
     const sealer = new Sealer(keyring, this.#session, audience, wallMs);
-    return new RequestLane(subject, replies, sealer, this.#outbox, instance);
+    return new RequestLane(subject, replies, sealer, this.#outbox, instance, evidence);
   }
 }
 

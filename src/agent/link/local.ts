@@ -4,7 +4,7 @@
  * its own call. A slow reader stops the writer by the same window.
  */
 import { type ErrorCode, WeftError } from '../../protocol/errors.ts';
-import type { PeerIdentity } from '../../protocol/keyring.ts';
+import type { PeerIdentity } from '../../protocol/introduction.ts';
 import { LIMITS } from '../../protocol/limits.ts';
 import type { Serve } from './link.ts';
 import type { Stream, StreamHandler } from './stream.ts';
@@ -93,6 +93,9 @@ class LocalStream implements Stream {
     writer.#blocked = false;
     this.#tell((handler) => handler.streamWritable());
   }
+
+  /** It leaves no agent: there is nobody to prove anything of. */
+  requireEvidence(): void {}
 
   release(): void {
     this.reset('cancelled', 'the response is complete');

@@ -49,11 +49,18 @@ export class Outbox {
     return Math.min(LIMITS.packetBytesMax, payloadBytesMax - sealer.overheadBytes);
   }
 
-  /** Seals and publishes; while the bus is away there is nobody to send to, and every stream has been told. */
-  publish(subject: string, sealer: Sealer, counter: number, plain: Buffer, reply?: string): void {
+  /** Seals, `signed` packets with their evidence, and publishes; while the bus is away there is nobody to send to, and every stream has been told. */
+  publish(
+    subject: string,
+    sealer: Sealer,
+    counter: number,
+    plain: Buffer,
+    signed: boolean,
+    reply?: string,
+  ): void {
     const bus = this.#parts.bus();
     if (!bus?.up) return;
-    bus.publish(subject, sealer.seal(subject, counter, plain), reply);
+    bus.publish(subject, sealer.seal(subject, counter, plain, signed), reply);
     this.#parts.garbage.passed(plain.length);
   }
 

@@ -5,10 +5,13 @@
  * P1  Nothing of a packet is acted on before its seal has been checked.
  * P2  A packet is taken once: its counter has not been seen in its (session, audience).
  * P3  The number of peers is bounded; the one unheard for longest leaves first.
+ * P4  What was sealed for a service before this process began is not acted on: another process may have taken it
+ *     (P2 is of one process). What is sealed for a process needs no such rule: its key is gone with it.
  */
 import type { KeyObject } from 'node:crypto';
 import { WeftError } from '../../protocol/errors.ts';
-import type { Keyring, PeerIdentity } from '../../protocol/keyring.ts';
+import type { PeerIdentity } from '../../protocol/introduction.ts';
+import type { Keyring } from '../../protocol/keyring.ts';
 import { LIMITS } from '../../protocol/limits.ts';
 import { type PacketHeader, readHeader } from '../../protocol/packet.ts';
 import { ReplayWindow } from '../../protocol/replay-window.ts';
@@ -47,12 +50,17 @@ export class Peer {
 /** An opened packet and who sent it. */
 export interface OpenedPacket {
   readonly peer: Peer;
+  readonly header: PacketHeader;
   readonly plain: Buffer;
+  /** It was sent before this process began, for whoever served then (P4). */
+  readonly early: boolean;
 }
 
 export interface PeersParts {
   readonly keyring: Keyring;
   readonly wallMs: () => number;
+  /** True for what was sent before this process began. */
+  readonly isEarly: (sentAtMs: number) => boolean;
   readonly laneTo: (identity: PeerIdentity, session: string) => Lane;
 }
 
@@ -110,7 +118,24 @@ export class Peers {
       if (header.audience === keyring.agent) peer.lane.sealer.documentNeeded = false;
     }
     this.#heard(peer);
-    return { peer, plain };
+    const early = header.toService && this.#parts.isEarly(header.sentAtMs);
+    return { peer, header, plain, early };
+  }
+
+  /** Forgets the peers that `isOut` names; `end` is called with each stream that they have opened here. Returns their lanes. */
+  expel(
+    isOut: (peer: PeerIdentity) => boolean,
+    end: (stream: LinkStream, by: PeerIdentity) => void,
+  ): ReadonlySet<Lane> {
+    const lanes = new Set<Lane>();
+    for (const { name, identity, served, lane } of this.#known.values()) {
+      if (!isOut(identity)) continue;
+      lanes.add(lane);
+      served.visit((stream) => end(stream, identity));
+      this.#known.delete(name);
+    }
+    this.#latest = undefined;
+    return lanes;
   }
 
   #meet(header: PacketHeader): Peer {

@@ -20,12 +20,16 @@ export type Refusal =
   | 'seal'
   /** It has been here before. */
   | 'replay'
+  /** It is a request that was sent before this process began. */
+  | 'early'
   /** Its frames are malformed. */
   | 'frames'
   /** A stream is opened where another is open. */
   | 'stream'
   /** An answer of an agent that may not give it. */
-  | 'entitled';
+  | 'entitled'
+  /** It has no valid signature, and its service takes only what has one. */
+  | 'evidence';
 
 /** A packet that is refused. It stays within the link: nobody outside asked for the packet. */
 export class RefusedPacket extends Error {

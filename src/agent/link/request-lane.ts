@@ -1,4 +1,4 @@
-import { FRAME_OVERHEAD_BYTES, FrameWriter } from '../../protocol/frames.ts';
+import { evidenceFrameBytes, FRAME_OVERHEAD_BYTES, FrameWriter } from '../../protocol/frames.ts';
 import { LIMITS } from '../../protocol/limits.ts';
 import { replySubject } from '../../protocol/subjects.ts';
 import type { Outbox } from './outbox.ts';
@@ -25,6 +25,8 @@ export class RequestLane {
   /** The agent, if the subject is that of one endpoint. */
   readonly instance: string | undefined;
   readonly sealer: Sealer;
+  /** The service, if its packets are signed. */
+  readonly evidence: string | undefined;
   readonly #subject: string;
   readonly #replies: string;
   readonly #outbox: Outbox;
@@ -38,8 +40,10 @@ export class RequestLane {
     sealer: Sealer,
     outbox: Outbox,
     instance: string | undefined,
+    evidence: string | undefined,
   ) {
     this.instance = instance;
+    this.evidence = evidence;
     this.#subject = subject;
     this.#replies = replies;
     this.sealer = sealer;
@@ -48,15 +52,16 @@ export class RequestLane {
 
   /** The largest head that the bus takes, in bytes. */
   get headBytesMax(): number {
-    return this.#outbox.packetBytesMax(this.sealer) - FRAME_OVERHEAD_BYTES;
+    return this.#bytesMax - FRAME_OVERHEAD_BYTES;
   }
 
   /** Puts the request of `stream` into a packet of this turn; `spread` is how many endpoints share them. */
   open(stream: LinkStream, head: string, last: boolean, spread: number): void {
-    const bytesMax = this.#outbox.packetBytesMax(this.sealer);
+    const bytesMax = this.#bytesMax;
     this.#next = this.#next + 1 < Math.min(spread, LIMITS.packetSpreadMax) ? this.#next + 1 : 0;
     const packet = this.#packetAt(this.#next, head.length, bytesMax);
     packet.streams.push(stream);
+    if (this.evidence !== undefined && packet.writer.length === 0) packet.writer.evidence(this.evidence);
     this.#outbox.frame(this, this.#waiting);
     this.#waiting = true;
     stream.open(packet, head, last);
@@ -65,6 +70,12 @@ export class RequestLane {
   flush(): void {
     this.#waiting = false;
     for (let index = 0; index < this.#packets.length; index++) this.#depart(index);
+  }
+
+  /** Of all frames that a packet holds, but for its evidence. */
+  get #bytesMax(): number {
+    const evidence = this.evidence === undefined ? 0 : evidenceFrameBytes(this.evidence);
+    return this.#outbox.packetBytesMax(this.sealer) - evidence;
   }
 
   #packetAt(index: number, bytes: number, bytesMax: number): OpenPacket {
@@ -83,7 +94,8 @@ export class RequestLane {
     for (const stream of packet.streams) stream.departed(number);
     packet.streams.length = 0;
     const reply = replySubject(this.#replies, number);
-    this.#outbox.publish(this.#subject, this.sealer, number, packet.writer.bytes(), reply);
+    const signed = this.evidence !== undefined;
+    this.#outbox.publish(this.#subject, this.sealer, number, packet.writer.bytes(), signed, reply);
     packet.writer.clear();
   }
 }

@@ -1,5 +1,7 @@
 /** The sending end of one sealed channel: from this agent process to one audience. */
 import type { KeyObject } from 'node:crypto';
+import { evidenceParts } from '../../protocol/evidence.ts';
+import { FRAME_HEADER_BYTES } from '../../protocol/frames.ts';
 import type { Keyring } from '../../protocol/keyring.ts';
 import { LIMITS } from '../../protocol/limits.ts';
 import { HeaderTemplate, type PacketContext, TAG_BYTES } from '../../protocol/packet.ts';
@@ -61,9 +63,10 @@ export class Sealer {
     return this.#plain.length + 2 + this.#keyring.document.length + TAG_BYTES;
   }
 
-  /** One packet for `subject`, to be published as it is. */
-  seal(subject: string, counter: number, plain: Uint8Array): Buffer {
+  /** One packet for `subject`, to be published as it is. `signed`: `plain` begins with room for its evidence. */
+  seal(subject: string, counter: number, plain: Buffer, signed: boolean): Buffer {
     const nowMs = this.#wallMs();
+    if (signed) this.#sign(subject, nowMs, counter, plain);
     const { document } = this.#keyring;
     if (document !== this.#document) {
       if (this.#document !== '') this.#introduceUntilMs = nowMs + LIMITS.introduceMs;
@@ -78,5 +81,11 @@ export class Sealer {
     if (introduce) this.#introducedMs = nowMs;
     const header = (introduce ? this.#introduced : this.#plain).stamp(nowMs, counter);
     return sealPacket(this.#key, header, subject, counter, plain);
+  }
+
+  #sign(subject: string, nowMs: number, counter: number, plain: Buffer): void {
+    const { service, frames } = evidenceParts(plain);
+    const header = this.#plain.stamp(nowMs, counter);
+    plain.set(this.#keyring.signEvidence({ service, subject, header, frames }), FRAME_HEADER_BYTES);
   }
 }

@@ -33,6 +33,11 @@ export interface Stream {
    * the far side is told so if it has not ended. The handler is not called again.
    */
   release(): void;
+  /**
+   * Server, before anything else: from now on what is sent is signed, and only what is signed, and about `service`, is taken.
+   * @throws WeftError `evidence_missing` if the packet of the request is not
+   */
+  requireEvidence(service: string): void;
 }
 
 /** What a stream tells its proxy. The opener's handler gets heads; the server's does not. */
@@ -63,6 +68,8 @@ export interface StreamOwner {
   now(): number;
   /** Takes `bytes` out of what all windows together may grow by; false if that is used up. Negative: gives back. */
   growWindows(bytes: number): boolean;
+  /** Why the packet that is being read is no evidence about a service, in words; undefined if it is. */
+  evidenceFault(service: string): string | undefined;
 }
 
 /** A stream that this agent opened: what it asked for. */
@@ -71,6 +78,8 @@ export interface OpenedOrigin {
   readonly instance: string | undefined;
   /** To seal what it sends first: the one agent's, or that of the service. */
   readonly sealer: Sealer;
+  /** The service, if all of the stream has to be signed. */
+  readonly evidence: string | undefined;
 }
 
 /** A stream that a peer opened here: where it is kept, the way back, and whether the request was all head. */
@@ -95,6 +104,8 @@ export class LinkStream implements Stream {
   readonly startedMs: number;
   /** Number of the packet that carried the request, to tell which streams "no responders" is about. */
   packetNumber = 0;
+  /** The service that all packets of the stream have to be evidence about; undefined if they need not be. */
+  evidence: string | undefined = undefined;
   /** True when the side that serves has shown in any way that it has the request. */
   acknowledged = false;
   /** Opener: since when the bus is known to have the request, by the clock of the ticks. */
@@ -146,6 +157,7 @@ export class LinkStream implements Stream {
       this.#flags = FLAG.OPENER;
       this.service = origin.service;
       this.instance = origin.instance;
+      this.evidence = origin.evidence;
       this.#audience = origin.sealer.audience;
     }
   }
@@ -186,7 +198,7 @@ export class LinkStream implements Stream {
   /** Binds the stream to the agent process that has it and sends what was waiting for that. */
   bind(lane: Lane): void {
     if (this.#lane !== undefined) return;
-    this.#lane = lane;
+    this.#lane = this.evidence === undefined ? lane : lane.signing(this.evidence);
     this.#sendHeld();
   }
 
@@ -195,9 +207,26 @@ export class LinkStream implements Stream {
     this.#handler = handler;
   }
 
+  requireEvidence(service: string): void {
+    this.evidence = service;
+    this.#lane = this.#lane?.signing(service);
+    const fault = this.#owner.evidenceFault(service);
+    if (fault !== undefined) {
+      throw new WeftError(
+        'evidence_missing',
+        `${service} takes only signed packets (TrafficPolicy): ${fault}`,
+      );
+    }
+  }
+
   sendAccept(): void {
     this.acknowledged = true;
     this.#lane?.writer(0).accept(this.#flags, this.id);
+  }
+
+  /** Sends a frame without effect, for the sake of what goes along with its packet. */
+  sendNothing(): void {
+    if (!this.#closed) this.#lane?.writer(CREDIT_BYTES).credit(this.#flags, this.id, 0);
   }
 
   sendInformational(head: string): void {

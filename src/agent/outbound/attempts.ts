@@ -9,7 +9,7 @@
 import { WeftError } from '../../protocol/errors.ts';
 import { encodeRequestHead, type WireRequestHead } from '../../protocol/head.ts';
 import { isIdempotent } from '../../protocol/idempotent.ts';
-import type { PeerIdentity } from '../../protocol/keyring.ts';
+import type { PeerIdentity } from '../../protocol/introduction.ts';
 import type { Stream, StreamHandler } from '../link/stream.ts';
 import type { OutboundParts } from './proxy.ts';
 import { NEVER } from './request-clock.ts';

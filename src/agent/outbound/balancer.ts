@@ -11,7 +11,7 @@
  * endpoint that does not answer is forgotten at once.
  */
 import type { EndpointList } from '../../protocol/endpoint-list.ts';
-import type { PeerIdentity } from '../../protocol/keyring.ts';
+import type { PeerIdentity } from '../../protocol/introduction.ts';
 import { LIMITS } from '../../protocol/limits.ts';
 import { endpointTag } from './endpoint-tag.ts';
 import { PublishedEndpoints } from './published-endpoints.ts';
@@ -128,6 +128,14 @@ export class Balancer {
     if (known === undefined || at < 0) return;
     known.endpoints.splice(at, 1);
     known.byTag = undefined;
+  }
+
+  /** Agents were cut off: nothing is sent to them any more. Those of lists are for the source to know. */
+  expel(isOut: (endpoint: PeerIdentity) => boolean): void {
+    for (const known of this.#services.values()) {
+      known.endpoints.splice(0, Number.POSITIVE_INFINITY, ...known.endpoints.filter((one) => !isOut(one)));
+      known.byTag = undefined;
+    }
   }
 
   /** The source has another list of the service. */

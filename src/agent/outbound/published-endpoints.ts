@@ -1,6 +1,6 @@
 /** The endpoints of one list that can be asked, in turn. */
 import type { EndpointList } from '../../protocol/endpoint-list.ts';
-import type { PeerIdentity } from '../../protocol/keyring.ts';
+import type { PeerIdentity } from '../../protocol/introduction.ts';
 import { endpointTag } from './endpoint-tag.ts';
 
 export class PublishedEndpoints {

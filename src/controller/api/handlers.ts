@@ -1,9 +1,11 @@
 import type { ApiVerbs, Verb } from '../../protocol/api.ts';
+import type { Role } from '../../protocol/operator.ts';
 
-/** Who calls; both are '' for verbs that change nothing. */
+/** Who calls. */
 export interface Caller {
-  /** For the history. */
+  /** For the history: an operator's name, or `user@host (root)`; '' where nobody has to say so. */
   readonly author: string;
+  readonly role: Role | 'root';
   readonly nonce: string;
 }
 

@@ -14,19 +14,24 @@ export interface HttpApiOptions {
   readonly port: number;
   readonly mesh: string;
   readonly release: string;
-  readonly controller: {
-    readonly state: string;
-    readonly ready: boolean;
-    readonly reason: string | undefined;
-    readonly api: Api;
-    readonly metrics: {
-      readonly registry: { readonly contentType: string; metrics(): Promise<string> };
-    };
+  readonly controller: Served;
+}
+
+/** The controller whose state and API are served. */
+interface Served {
+  readonly state: string;
+  readonly ready: boolean;
+  readonly reason: string | undefined;
+  readonly api: Api;
+  readonly metrics: {
+    readonly registry: { readonly contentType: string; metrics(): Promise<string> };
   };
 }
 
 export interface HttpApi {
   readonly port: number;
+  /** Serves another controller from now on. */
+  serve(controller: Served): void;
   close(): Promise<void>;
 }
 
@@ -57,8 +62,9 @@ const text = (status: number, body: string): Answer => ({ status, type: 'text/pl
 
 /** @throws the listening error (EADDRINUSE …) */
 export async function listenHttpApi(options: HttpApiOptions): Promise<HttpApi> {
+  let { controller } = options;
   const server = createServer((request, response) => {
-    answer(request, options).then(
+    answer(request, { ...options, controller }).then(
       (made) => send(request, response, made),
       () => send(request, response, text(500, 'the controller could not say\n')),
     );
@@ -70,6 +76,9 @@ export async function listenHttpApi(options: HttpApiOptions): Promise<HttpApi> {
   await once(server, 'listening');
   return Object.freeze({
     port: (server.address() as AddressInfo).port,
+    serve(next: Served) {
+      controller = next;
+    },
     async close() {
       const closed = once(server, 'close');
       server.close();
@@ -130,7 +139,7 @@ async function apiAnswer(request: IncomingMessage, name: string, api: Api): Prom
   const body = request.method === 'POST' ? await readBody(request) : '';
   if (body === undefined)
     return text(413, `a body has at most ${CONTROLLER_LIMITS.httpBodyBytesMax} bytes\n`);
-  const answered = await api.answer(verb as Verb, body);
+  const answered = await api.answer(verb as Verb, body, 'loopback');
   return answered.ok ? json(200, answered) : refused(answered.error);
 }
 

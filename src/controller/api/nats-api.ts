@@ -1,6 +1,6 @@
 /** The API on the bus. Everybody answers what changes nothing; the leader alone answers the rest. */
 import type { ChangeResult, Verb } from '../../protocol/api.ts';
-import { type ApiAnswer, CHANGING_VERBS } from '../../protocol/api-call.ts';
+import { type ApiAnswer, LEADER_VERBS } from '../../protocol/api-call.ts';
 import { apiSubject, QUEUE } from '../../protocol/subjects.ts';
 import type { Api } from './api.ts';
 import type { NatsService, ServiceEndpoint } from './nats-service.ts';
@@ -31,17 +31,17 @@ export function createNatsApi(options: {
       response_schema: api.schema.text(verb, 'Response'),
     },
     async answer(payload) {
-      const answer = await api.answer(verb, Buffer.from(payload).toString('utf8'));
+      const answer = await api.answer(verb, Buffer.from(payload).toString('utf8'), 'bus');
       const text = bounded(answer, payloadBytesMax() - OVERHEAD_BYTES);
       return answer.ok ? { text } : { text, error: answer.error };
     },
   });
 
-  const changing = api.schema.verbs.filter((verb) => CHANGING_VERBS.has(verb));
-  for (const verb of api.schema.verbs) if (!CHANGING_VERBS.has(verb)) service.add(endpoint(verb));
+  const leaders = api.schema.verbs.filter((verb) => LEADER_VERBS.has(verb));
+  for (const verb of api.schema.verbs) if (!LEADER_VERBS.has(verb)) service.add(endpoint(verb));
   return Object.freeze({
     lead(leads: boolean) {
-      for (const verb of changing) {
+      for (const verb of leaders) {
         if (leads) service.add(endpoint(verb));
         else service.remove(verb);
       }

@@ -9,7 +9,7 @@ export function openApi(schema: ApiSchema, mesh: string, version: string): objec
     const signed = {
       schema: {
         type: 'string',
-        description: `a compact JWS (EdDSA, typ weft-call) of {verb, mesh, timeMs, nonce, author, request}, signed by the root; request is a ${verb}Request`,
+        description: `a compact JWS (EdDSA, typ weft-call) of {verb, mesh, timeMs, nonce, author, request}, signed by the root; or by an operator, whose document then goes before it (document~call). request is a ${verb}Request`,
       },
     };
     const changing = CHANGING_VERBS.has(verb);

@@ -8,7 +8,8 @@ import type { Known } from './backend-check.ts';
 import { ALLOW_BY_DEFAULT, compileAuthorization } from './compile-authorization.ts';
 import { compileMatch } from './compile-match.ts';
 import { compileRule } from './compile-rule.ts';
-import { compareMatches, compareRoutes } from './precedence.ts';
+import { compileEvidence } from './compile-traffic.ts';
+import { compareAge, compareMatches } from './precedence.ts';
 import type { CompileIndex } from './resource-graph.ts';
 
 const NO_ROUTES: RouteSet = Object.freeze({ rules: [], matches: [] });
@@ -36,6 +37,7 @@ export function compileService(
   const authorization = isServiceName(service)
     ? compileAuthorization(index.policiesOf(service), authorized)
     : undefined;
+  const evidence = compileEvidence(service, index);
   const { exposure = 'mesh' } = index.serviceSpec(service) ?? {};
   const home = serviceParts(service).namespace;
   const byNamespace = Map.groupBy(index.routesOf(service), ({ metadata }) => metadata.namespace);
@@ -49,6 +51,7 @@ export function compileService(
   return {
     ...of,
     ...(exposure === 'mesh' ? {} : { exposure }),
+    ...(evidence === undefined ? {} : { evidence }),
     ...(authorization === undefined ? {} : { authorization }),
     producer: compileRoutes(byNamespace.get(home) ?? [], service, known),
     consumers,
@@ -58,7 +61,7 @@ export function compileService(
 function compileRoutes(routes: readonly HttpRoute[], service: string, known: Known): RouteSet {
   const rules: Rule[] = [];
   const matches: Match[] = [];
-  for (const route of routes.toSorted(compareRoutes)) {
+  for (const route of routes.toSorted(compareAge)) {
     const ports = attachedPorts(route, service, known.index);
     if (ports.length === 0) continue;
     for (const [at, raw] of rulesOf(route).entries()) {

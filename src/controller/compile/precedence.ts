@@ -1,7 +1,9 @@
 /** Which of several matches decides (HTTPROUTE.md A2). */
 import { withoutSlash } from '../../protocol/routes/path-modifier.ts';
 import type { Match } from '../../protocol/snapshot.ts';
-import type { HttpRoute } from '../resources/http-route.ts';
+import type { Resource } from '../resources/resource.ts';
+
+type Dated = Pick<Resource, 'metadata'>;
 
 /** Regular expressions come after what is exact and before prefixes: the specification leaves their place to us. */
 const PATH_RANK = { Exact: 0, RegularExpression: 1, PathPrefix: 2 } as const;
@@ -23,8 +25,8 @@ function pathLength({ path }: Match): number {
   return path.type === 'PathPrefix' ? withoutSlash(path.value).length : path.value.length;
 }
 
-/** Across routes: the oldest first, then by `namespace/name`. One without a time counts as the newest. */
-export function compareRoutes(a: HttpRoute, b: HttpRoute): number {
+/** Across resources of a kind: the oldest first, then by `namespace/name`. One without a time counts as the newest. */
+export function compareAge(a: Dated, b: Dated): number {
   const [timeA, timeB] = [createdMs(a), createdMs(b)];
   if (timeA !== timeB) return timeA < timeB ? -1 : 1;
   const [nameA, nameB] = [routeName(a), routeName(b)];
@@ -32,11 +34,11 @@ export function compareRoutes(a: HttpRoute, b: HttpRoute): number {
 }
 
 /** `namespace/name` */
-export function routeName({ metadata }: HttpRoute): string {
+export function routeName({ metadata }: Dated): string {
   return `${metadata.namespace}/${metadata.name}`;
 }
 
-function createdMs({ metadata }: HttpRoute): number {
+function createdMs({ metadata }: Dated): number {
   const ms = Date.parse(metadata.creationTimestamp ?? '');
   return Number.isNaN(ms) ? Number.POSITIVE_INFINITY : ms;
 }

@@ -17,6 +17,7 @@ import {
 } from '../resources/http-route.ts';
 import { type Resource, resourceKey } from '../resources/resource.ts';
 import { aliasesOf, type ServiceSpec, serviceName } from '../resources/service.ts';
+import { isTrafficPolicy, type TrafficPolicy } from '../resources/traffic-policy.ts';
 
 /** What people have said of services. */
 export interface ServiceSpecs {
@@ -34,6 +35,8 @@ export interface CompileIndex extends ServiceSpecs {
   aliasOwners(name: string): readonly string[];
   /** AuthorizationPolicies with the service or the whole mesh as their target, in no order. */
   policiesOf(service: string): readonly AuthorizationPolicy[];
+  /** TrafficPolicies with the service as their target, in no order: the oldest holds. */
+  trafficPoliciesOf(service: string): readonly TrafficPolicy[];
 }
 
 export interface ResourceGraph extends CompileIndex {
@@ -59,6 +62,8 @@ export function createCompileIndex(resources: Iterable<Resource>): ResourceGraph
   /** By the service that they are about; `''`: the whole mesh. */
   const policies = new Map<string, Map<string, AuthorizationPolicy>>();
 
+  const traffic = new Map<string, Map<string, TrafficPolicy>>();
+
   const routesReferring = (service: string) => [...(referring.get(service)?.values() ?? [])];
   const servicesReferring = (service: string) => {
     const names = new Set(routesReferring(service).flatMap((route) => [...parentsOf(route)]));
@@ -71,6 +76,7 @@ export function createCompileIndex(resources: Iterable<Resource>): ResourceGraph
       if (resource === undefined) continue;
       if (isHttpRoute(resource)) for (const service of parentsOf(resource)) touched.add(service);
       if (resource.kind === 'Service') for (const { name } of aliasesOf(resource)) touched.add(name);
+      if (isTrafficPolicy(resource)) touched.add(policyTarget(resource) ?? WHOLE_MESH);
       if (!isAuthorizationPolicy(resource)) continue;
       const target = policyTarget(resource);
       if (target !== undefined) touched.add(target);
@@ -96,6 +102,7 @@ export function createCompileIndex(resources: Iterable<Resource>): ResourceGraph
     const key = resourceKey(resource);
     if (isAuthorizationPolicy(resource))
       entry(policies, policyTarget(resource) ?? WHOLE_MESH).set(key, resource);
+    if (isTrafficPolicy(resource)) entry(traffic, policyTarget(resource) ?? WHOLE_MESH).set(key, resource);
     if (!isHttpRoute(resource)) return;
     for (const service of parentsOf(resource)) entry(attached, service).set(key, resource);
     for (const service of backendsOf(resource)) entry(referring, service).set(key, resource);
@@ -113,6 +120,7 @@ export function createCompileIndex(resources: Iterable<Resource>): ResourceGraph
     }
     const key = resourceKey(resource);
     if (isAuthorizationPolicy(resource)) remove(policies, policyTarget(resource) ?? WHOLE_MESH, key);
+    if (isTrafficPolicy(resource)) remove(traffic, policyTarget(resource) ?? WHOLE_MESH, key);
     if (!isHttpRoute(resource)) return;
     for (const service of parentsOf(resource)) remove(attached, service, key);
     for (const service of backendsOf(resource)) remove(referring, service, key);
@@ -129,6 +137,7 @@ export function createCompileIndex(resources: Iterable<Resource>): ResourceGraph
       ...(policies.get(service)?.values() ?? []),
       ...(policies.get(WHOLE_MESH)?.values() ?? []),
     ],
+    trafficPoliciesOf: (service: string) => [...(traffic.get(service)?.values() ?? [])],
     servicesTouchedBy,
     servicesReferring,
     change: (before: Resource | undefined, after: Resource | undefined) => {

@@ -9,11 +9,13 @@ import {
   targetsOf,
 } from '../resources/http-route.ts';
 import type { Resource } from '../resources/resource.ts';
+import { isTrafficPolicy } from '../resources/traffic-policy.ts';
 import { type AliasContext, aliasConflicts } from './alias.ts';
 import { type Attachment, attach } from './attachment.ts';
 import { checkBackend, type Known } from './backend-check.ts';
 import { unsupportedFilter } from './compile-filter.ts';
 import { compileSession } from './compile-session.ts';
+import { trafficConditions } from './compile-traffic.ts';
 import { type Applied, type Condition, conditionMaker, type MakeCondition, programmed } from './condition.ts';
 
 export const CONTROLLER_NAME = 'weft.dev/controller';
@@ -170,6 +172,9 @@ export function resourceStatus(
   const accepted = make('Accepted', 'True', 'Accepted', `the ${resource.kind} is accepted`);
   const { kind } = resource;
   if (kind === 'AuthorizationPolicy') return { conditions: [accepted, programmed(context.applied, make)] };
+  if (isTrafficPolicy(resource)) {
+    return { conditions: [accepted, ...trafficConditions(resource, context.index, context.applied, make)] };
+  }
   if (kind !== 'Service') {
     const message = `${kind}: stored and checked, without effect yet`;
     return { conditions: [accepted, make('Programmed', 'False', 'NotImplemented', message)] };

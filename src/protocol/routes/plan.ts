@@ -4,7 +4,7 @@
  */
 import { type ErrorCode, WeftError } from '../errors.ts';
 import type { Fields } from '../fields.ts';
-import type { PeerIdentity } from '../keyring.ts';
+import type { PeerIdentity } from '../introduction.ts';
 import { LIMITS } from '../limits.ts';
 import {
   type Backend,

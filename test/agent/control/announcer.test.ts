@@ -1,13 +1,19 @@
 import test from 'ava';
 import { createAnnouncer } from '../../../src/agent/control/announcer.ts';
 import type { Bus } from '../../../src/agent/link/bus.ts';
-import { type Heartbeat, readHeartbeat, type WorkloadReport } from '../../../src/protocol/heartbeat.ts';
-import { verificationKey } from '../../../src/protocol/identity.ts';
-import { createRootKeyring } from '../../../src/protocol/keyring.ts';
+import {
+  type Heartbeat,
+  heartbeatParts,
+  readHeartbeat,
+  type WorkloadReport,
+} from '../../../src/protocol/heartbeat.ts';
+import { readIntroduction } from '../../../src/protocol/introduction.ts';
 import { LIMITS } from '../../../src/protocol/limits.ts';
+import { verificationKey } from '../../../src/protocol/nkey.ts';
 import type { Revision } from '../../../src/protocol/revision.ts';
 import { createRoot } from '../../../src/protocol/root.ts';
 import { openDocument } from '../../../src/protocol/signed-document.ts';
+import { createRootKeyring } from '../../kit/root-keyring.ts';
 
 const root = createRoot();
 const rootKey = verificationKey(root.publicKey);
@@ -34,8 +40,9 @@ function create() {
     payloadBytesMax: 1024 * 1024,
     publish(subject, payload) {
       subjects.add(subject);
-      const opened = openDocument(rootKey, 'weft-heartbeat', Buffer.from(payload).toString(), 1024 * 1024);
-      const beat = readHeartbeat('shop', opened);
+      const { introduction, statement } = heartbeatParts(Buffer.from(payload).toString());
+      const { signingKey } = readIntroduction(rootKey, 'shop', introduction, Date.now());
+      const beat = readHeartbeat('shop', openDocument(signingKey, 'weft-heartbeat', statement, 1024 * 1024));
       if (beat !== undefined) beats.push(beat);
     },
     subscribe: () => () => {},
@@ -66,11 +73,11 @@ function create() {
     },
     tooLarge: (bytes) => tooLarge.push(bytes),
   });
-  return { announcer, tooLarge, bus, beats, subjects, clock, timers, state, keyring };
+  return { announcer, tooLarge, bus, beats, subjects, clock, timers, state };
 }
 
 test('a heartbeat says who it is, what it serves and what is applied', (t) => {
-  const { announcer, bus, beats, subjects, keyring } = create();
+  const { announcer, bus, beats, subjects } = create();
   announcer.attach(bus);
   t.deepEqual(
     [...beats],
@@ -83,7 +90,6 @@ test('a heartbeat says who it is, what it serves and what is applied', (t) => {
         sequence: 1,
         timeMs: 1_000_000,
         release: '0.1.0',
-        document: keyring.document,
         leaving: false,
         workloads: [ORDERS],
         applied: { 'orders.default': [1, 4] },

@@ -3,15 +3,16 @@ import { EventEmitter, once } from 'node:events';
 import { request } from 'node:http';
 import { connect } from '@nats-io/transport-node';
 import test, { type ExecutionContext } from 'ava';
-import { type Heartbeat, readHeartbeat } from '../../../src/protocol/heartbeat.ts';
-import { verificationKey } from '../../../src/protocol/identity.ts';
-import { createRootKeyring } from '../../../src/protocol/keyring.ts';
+import { type Heartbeat, heartbeatParts, readHeartbeat } from '../../../src/protocol/heartbeat.ts';
+import { readIntroduction } from '../../../src/protocol/introduction.ts';
+import { verificationKey } from '../../../src/protocol/nkey.ts';
 import { readRoot } from '../../../src/protocol/root.ts';
 import { openDocument } from '../../../src/protocol/signed-document.ts';
 import { heartbeatsSubject } from '../../../src/protocol/subjects.ts';
 import { intrude } from '../../kit/intruder.ts';
 import { ask, MESH, quiet, startApplication, startMesh, type TestMesh, until } from '../../kit/mesh.ts';
 import { listOf, startPublisher } from '../../kit/publisher.ts';
+import { createRootKeyring } from '../../kit/root-keyring.ts';
 import { Ear } from '../../link/pair.ts';
 
 const ORDERS = 'orders.default';
@@ -33,15 +34,16 @@ async function listen(t: ExecutionContext, { nats, seed }: TestMesh) {
   t.teardown(() => connection.close());
   const rootKey = verificationKey(readRoot(seed).publicKey);
   const latest = new Map<string, Heartbeat>();
+  const documents = new Map<string, string>();
   const all: Heartbeat[] = [];
   connection.subscribe(heartbeatsSubject(MESH), {
     callback(_error, message) {
-      const beat = readHeartbeat(
-        MESH,
-        openDocument(rootKey, 'weft-heartbeat', message.string(), 1024 * 1024),
-      );
+      const { introduction, statement } = heartbeatParts(message.string());
+      const { signingKey } = readIntroduction(rootKey, MESH, introduction, Date.now());
+      const beat = readHeartbeat(MESH, openDocument(signingKey, 'weft-heartbeat', statement, 1024 * 1024));
       if (beat === undefined) return;
       latest.set(beat.agent, beat);
+      documents.set(beat.agent, introduction);
       all.push(beat);
     },
   });
@@ -50,7 +52,7 @@ async function listen(t: ExecutionContext, { nats, seed }: TestMesh) {
     all,
     of: (agent: string) => until(() => latest.get(agent), `a heartbeat of ${agent}`),
     async documentOf(agent: string) {
-      return (await until(() => latest.get(agent), `a heartbeat of ${agent}`)).document;
+      return until(() => documents.get(agent), `a heartbeat of ${agent}`);
     },
   };
 }
@@ -211,7 +213,8 @@ test('an agent announces itself, each second and when it drains, and says goodby
   const { mesh, beats, front } = await start(t);
   const holding = await startHolding(t);
   const back = await mesh.add('back', [{ service: ORDERS, ports: [holding.port] }]);
-  const { session, workloads, release, document } = await beats.of('back');
+  const { session, workloads, release } = await beats.of('back');
+  const document = await beats.documentOf('back');
   t.deepEqual(
     workloads.map(({ service, state, reason }) => [service, state, reason]),
     [[ORDERS, 'ready', '']],

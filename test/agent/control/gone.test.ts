@@ -2,7 +2,7 @@ import { generateKeyPairSync } from 'node:crypto';
 import test from 'ava';
 import { goneProcesses } from '../../../src/agent/control/gone.ts';
 import type { EndpointList } from '../../../src/protocol/endpoint-list.ts';
-import type { PeerIdentity } from '../../../src/protocol/keyring.ts';
+import type { PeerIdentity } from '../../../src/protocol/introduction.ts';
 import { listOf } from '../../kit/publisher.ts';
 
 const keys = new Map<string, PeerIdentity['publicKey']>();
@@ -14,7 +14,15 @@ function identify(document: string): PeerIdentity | undefined {
   const name = `${agent}/${process}`;
   const publicKey = keys.get(name) ?? generateKeyPairSync('x25519').publicKey;
   keys.set(name, publicKey);
-  return { agent, publicKey, workloads: new Set(), expiresAtMs: 9e15 };
+  return {
+    agent,
+    publicKey,
+    signingKey: publicKey,
+    issuer: '',
+    issuedAtMs: 0,
+    workloads: new Set(),
+    expiresAtMs: 9e15,
+  };
 }
 
 const list = (...documents: string[]) =>

@@ -3,15 +3,15 @@ import test from 'ava';
 import { Publications } from '../../../src/agent/control/publications.ts';
 import type { SnapshotDisk } from '../../../src/agent/control/snapshot-disk.ts';
 import type { Bus, Deliver, Reply } from '../../../src/agent/link/bus.ts';
-import { createRootKeyring } from '../../../src/protocol/keyring.ts';
 import { LIMITS } from '../../../src/protocol/limits.ts';
 import { readSnapshot } from '../../../src/protocol/read-snapshot.ts';
-import type { Revision } from '../../../src/protocol/revision.ts';
+import { NO_REVISION, type Revision } from '../../../src/protocol/revision.ts';
 import { createRoot } from '../../../src/protocol/root.ts';
 import type { Snapshot } from '../../../src/protocol/snapshot.ts';
 import { publicationGetSubject, publicationSubject } from '../../../src/protocol/subjects.ts';
 import { MESH } from '../../kit/mesh.ts';
 import { sealed, snapshotOf } from '../../kit/publisher.ts';
+import { createRootKeyring } from '../../kit/root-keyring.ts';
 
 const { seed } = createRoot();
 const ORDERS = 'orders.default';
@@ -25,7 +25,7 @@ const NONE: Reply = { payload: Buffer.alloc(0), status: 404 };
 const settled = () => new Promise<void>((resolve) => setImmediate(resolve));
 
 function create(kept: readonly string[] = [], disk?: SnapshotDisk) {
-  const clock = { nowMs: 0 };
+  const clock = { nowMs: 0, floor: NO_REVISION };
   const refused: string[] = [];
   const changes: string[] = [];
   const heard = new Map<string, Deliver>();
@@ -52,6 +52,7 @@ function create(kept: readonly string[] = [], disk?: SnapshotDisk) {
     read: readSnapshot,
     disk,
     kept: new Set(kept),
+    floor: () => clock.floor,
     now: () => clock.nowMs,
     random: () => 0.5,
     refused: (reason) => refused.push(reason),

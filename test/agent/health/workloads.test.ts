@@ -81,7 +81,7 @@ test('however long a reason is, a heartbeat with it is well formed', (t) => {
   const { workloads } = create('x'.repeat(5_000));
   workloads.start();
   const beat = { version: 1, mesh: 'm', agent: 'a', session: 's', sequence: 1, timeMs: 1, release: 'r' };
-  const whole = { ...beat, document: '', leaving: false, workloads: workloads.reports() };
+  const whole = { ...beat, leaving: false, workloads: workloads.reports() };
   t.not(readHeartbeat('m', whole), undefined);
   t.is(workloads.reports()[1]?.state, 'unhealthy');
 });

@@ -1,7 +1,7 @@
 import { generateKeyPairSync } from 'node:crypto';
 import test from 'ava';
 import { Balancer } from '../../../src/agent/outbound/balancer.ts';
-import type { PeerIdentity } from '../../../src/protocol/keyring.ts';
+import type { PeerIdentity } from '../../../src/protocol/introduction.ts';
 import { LIMITS } from '../../../src/protocol/limits.ts';
 
 const { publicKey } = generateKeyPairSync('x25519');
@@ -9,6 +9,9 @@ const ORDERS = 'orders.default';
 const endpoint = (agent: string): PeerIdentity => ({
   agent,
   publicKey,
+  signingKey: publicKey,
+  issuer: '',
+  issuedAtMs: 0,
   workloads: new Set([ORDERS]),
   expiresAtMs: Number.MAX_SAFE_INTEGER,
 });

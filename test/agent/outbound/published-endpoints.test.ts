@@ -3,12 +3,20 @@ import { generateKeyPairSync } from 'node:crypto';
 import test from 'ava';
 import { Balancer } from '../../../src/agent/outbound/balancer.ts';
 import type { Endpoint, EndpointList } from '../../../src/protocol/endpoint-list.ts';
-import type { PeerIdentity } from '../../../src/protocol/keyring.ts';
+import type { PeerIdentity } from '../../../src/protocol/introduction.ts';
 import { LIMITS } from '../../../src/protocol/limits.ts';
 
 const { publicKey } = generateKeyPairSync('x25519');
 const ORDERS = 'orders.default';
-const SELF: PeerIdentity = { agent: 'self', publicKey, workloads: new Set([ORDERS]), expiresAtMs: 9e15 };
+const SELF: PeerIdentity = {
+  agent: 'self',
+  publicKey,
+  signingKey: publicKey,
+  issuer: '',
+  issuedAtMs: 0,
+  workloads: new Set([ORDERS]),
+  expiresAtMs: 9e15,
+};
 
 /** A document of a test: `agent#process`, `?` before it if it is no good, `!` if it is not entitled. */
 function create(serving: string[] = []) {

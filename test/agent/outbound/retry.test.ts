@@ -68,6 +68,8 @@ test('whatever happens when, no retry is granted beyond the allowance and the sh
 test('only what no application can have seen is worth a retry', (t) => {
   const worth = (Object.keys(ERRORS) as ErrorCode[]).filter(worthRetrying);
   t.deepEqual(worth.sort(), [
+    'evidence_missing',
+    'identity_invalid',
     'no_endpoint',
     'not_serving',
     'overloaded',

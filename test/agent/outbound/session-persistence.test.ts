@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { endpointTag } from '../../../src/agent/outbound/endpoint-tag.ts';
 import { Sessions } from '../../../src/agent/outbound/session-persistence.ts';
 import type { Fields } from '../../../src/protocol/fields.ts';
-import type { PeerIdentity } from '../../../src/protocol/keyring.ts';
+import type { PeerIdentity } from '../../../src/protocol/introduction.ts';
 import { LIMITS } from '../../../src/protocol/limits.ts';
 import { type ForwardPlan, planRequest } from '../../../src/protocol/routes/plan.ts';
 import { createRouteTable } from '../../../src/protocol/routes/route-table.ts';
@@ -24,7 +24,15 @@ function create() {
   const asked: string[] = [];
   const identities = new Map<string, PeerIdentity>();
   for (const agent of ['a', 'b', 'c']) {
-    identities.set(agent, { agent, publicKey, workloads: new Set(), expiresAtMs: 9e15 });
+    identities.set(agent, {
+      agent,
+      publicKey,
+      signingKey: publicKey,
+      workloads: new Set(),
+      issuer: '',
+      issuedAtMs: 0,
+      expiresAtMs: 9e15,
+    });
   }
   const pickTagged = (service: string, tag: string) => {
     asked.push(service);
