@@ -12,6 +12,8 @@ export interface ControllerProcessOptions {
   readonly admin: string;
   /** If the context file is not to say it. */
   readonly defaultAction?: DefaultAction | undefined;
+  /** Whether it keeps the permissions of our own nats-server. */
+  readonly ownNats: boolean;
   readonly logLevel: string;
   /** Every line of its log. */
   readonly onLine: (line: string) => void;
@@ -25,13 +27,14 @@ export function startControllerProcess(options: ControllerProcessOptions): WeftC
   const { mesh, servers, creds, rootFile, admin, defaultAction, logLevel } = options;
   const args = ['controller', '--mesh', mesh, '--nats', servers.join(','), '--root', rootFile];
   args.push('--admin', admin, '--log-level', logLevel, ...(creds === undefined ? [] : ['--creds', creds]));
+  if (options.ownNats) args.push('--own-nats');
   if (defaultAction !== undefined) args.push('--default-action', defaultAction);
   return startWeftChild(args, options.onLine);
 }
 
-/** The usual admin address of a controller, or a free one if another mesh of this machine has that. */
-export async function controllerAdmin(): Promise<string> {
-  for (const port of [PORT, 0]) {
+/** The usual admin address of a controller, or a free one if another mesh of this machine has that. @param ports to try, in turn */
+export async function controllerAdmin(ports: readonly number[] = [PORT, 0]): Promise<string> {
+  for (const port of ports) {
     const server = createServer().listen(port, HOST);
     const taken = await once(server, 'listening').then(
       () => false,

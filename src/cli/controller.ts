@@ -14,6 +14,7 @@ import { isLabel } from '../protocol/names.ts';
 import { EXIT, UsageError } from './exit.ts';
 import { findDefaultAction, findRootFile } from './mesh-folder.ts';
 import { findNatsKey } from './nats-keys.ts';
+import { keepOwnNats } from './own-nats-users.ts';
 import { release } from './release.ts';
 import { readRootFiles } from './root-files.ts';
 
@@ -24,6 +25,8 @@ export interface ControllerCommandOptions {
   readonly root?: string;
   readonly admin: string;
   readonly defaultAction?: DefaultAction;
+  /** It is the controller of `weft up`, whose nats-server it tells who may use it. */
+  readonly ownNats?: boolean;
   readonly logLevel: string;
 }
 
@@ -63,6 +66,8 @@ export async function controller(options: ControllerCommandOptions): Promise<num
   if (process.env.WEFT_PARENT === 'stdin')
     process.stdin.resume().once('end', orphaned).once('error', orphaned);
 
+  const permissions =
+    options.ownNats === true ? await keepOwnNats(dirname(resolve(rootFile)), mesh, log) : undefined;
   let running: Controller | undefined;
   let http: HttpApi | undefined;
   let connection: NatsConnection | undefined;
@@ -73,13 +78,14 @@ export async function controller(options: ControllerCommandOptions): Promise<num
     heartbeats = await untilDialled(dialled, ending.signal, log);
     if (connection !== undefined && heartbeats !== undefined) {
       const started = { connection, heartbeats, mesh, id, log, defaultAction };
+      const told = permissions === undefined ? {} : { usersChanged: permissions.tell };
       // A connection that has ended for good comes back only with a new process.
       void Promise.race([connection.closed(), heartbeats.closed()]).then(orphaned);
       while (!ending.signal.aborted) {
         const again = Promise.withResolvers<void>();
         const { present: root, other } = await readRootFiles(rootFile);
         const roots = { root, ...(other === undefined ? {} : { otherRoot: other }) };
-        running = await untilStarted({ ...started, ...roots, reload: again.resolve }, ending.signal);
+        running = await untilStarted({ ...started, ...roots, ...told, reload: again.resolve }, ending.signal);
         if (running === undefined) break;
         http?.serve(running);
         const served = { ...admin, mesh, release: release(), controller: running };
@@ -97,6 +103,7 @@ export async function controller(options: ControllerCommandOptions): Promise<num
     const stop = async () => {
       await http?.close();
       await running?.stop();
+      await permissions?.stop();
       await connection?.close();
       await heartbeats?.close();
     };

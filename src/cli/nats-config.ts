@@ -9,6 +9,7 @@ import { type ContextOptions, resolveContext } from './context.ts';
 import { EXIT, UsageError } from './exit.ts';
 import { ensureNatsKeys } from './nats-keys.ts';
 import { note } from './output.ts';
+import { ownUsers } from './own-nats.ts';
 import { allItems } from './pages.ts';
 
 export interface NatsConfigCommandOptions extends ContextOptions {
@@ -40,13 +41,8 @@ export async function natsConfig(options: NatsConfigCommandOptions): Promise<num
   const config = await serverOptions(options, context.mesh);
   const keys = await ensureNatsKeys(context.folder);
   const { agents, operators } = options.first === true ? NOBODY : await enrolled(options);
-  const users: NatsUsers = {
-    agents,
-    operators: [...operators, { name: 'local', role: 'admin', key: keys.operator.publicKey }],
-    controllers: [keys.controller.publicKey],
-    join: keys.join.publicKey,
-    system: keys.system.publicKey,
-  };
+  const own = ownUsers(keys);
+  const users: NatsUsers = { ...own, agents, operators: [...operators, ...own.operators] };
   if (options.out === undefined) {
     process.stdout.write(natsConfigText(users, config));
     return EXIT.done;

@@ -11,11 +11,13 @@ export interface OwnMesh {
   readonly rootFile: string;
   readonly servers: readonly string[];
   readonly creds?: string;
+  /** Of its NATS user, if NATS asks for one. Secret. */
+  readonly natsSeed: string | undefined;
 }
 
 /** Connects, and closes again when `use` has ended. */
 export async function withOwnMesh<T>(
-  { rootFile, creds, mesh, servers }: OwnMesh,
+  { rootFile, creds, mesh, servers, natsSeed }: OwnMesh,
   use: (api: ApiClient, context: MeshContext) => Promise<T>,
 ): Promise<T> {
   const root = async () => readRoot(await readFile(rootFile, 'utf8'));
@@ -23,6 +25,7 @@ export async function withOwnMesh<T>(
     mesh,
     servers,
     creds,
+    natsSeed,
     signer: async () => ({ key: signingKey(await root()) }),
     signingKey: async () => signingKey(await root()),
     rootPublicKey: async () => (await root()).publicKey,

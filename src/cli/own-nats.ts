@@ -1,9 +1,11 @@
 import { createWriteStream } from 'node:fs';
 import { mkdir, rename, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { NatsConfigFileOptions } from '../nats/config-file.ts';
+import { type NatsConfigFileOptions, writeNatsConfig } from '../nats/config-file.ts';
 import { controllerAccount } from '../nats/config-text.ts';
+import type { NatsUsers } from '../nats/users.ts';
 import { findNatsServer } from './nats-binary.ts';
+import { ensureNatsKeys, type NatsKey, type NatsUserName } from './nats-keys.ts';
 import { startNatsServer } from './nats-server.ts';
 import { type Supervised, supervise } from './supervise.ts';
 
@@ -28,24 +30,46 @@ export function ownNatsConfig(folder: string, mesh: string): NatsConfigFileOptio
 }
 
 /**
+ * Writes it for a start: the agents are those of this machine that have an identity; the controller adds all others.
+ * @returns what `startOwnNats` starts with, and the seeds of the users that are not agents. Secret.
+ */
+export async function prepareOwnNats(folder: string, mesh: string, agents: NatsUsers['agents']) {
+  const keys = await ensureNatsKeys(folder);
+  const config = ownNatsConfig(folder, mesh);
+  await writeNatsConfig({ ...ownUsers(keys), agents }, config);
+  return { config, operatorSeed: keys.operator.seed, joinSeed: keys.join.seed };
+}
+
+/** Users that the mesh has whoever is enrolled; whoever works in its folder is an admin. */
+export function ownUsers(keys: Readonly<Record<NatsUserName, NatsKey>>): NatsUsers {
+  return {
+    agents: [],
+    operators: [{ name: 'local', role: 'admin', key: keys.operator.publicKey }],
+    controllers: [keys.controller.publicKey],
+    join: keys.join.publicKey,
+    system: keys.system.publicKey,
+  };
+}
+
+/**
  * Starts it on 127.0.0.1 and keeps it running, always at the same port.
  * @param port 0: a free one.
- * @param config as it was written (`ownNatsConfig`, `writeNatsConfig`); without it everybody may do everything.
+ * @param config as it was written (`ownNatsConfig`, `writeNatsConfig`).
  * @throws Error if there is no nats-server that is new enough, or the port is taken.
  */
 export async function startOwnNats(
   port: number,
   folder: string,
   say: (what: string) => void,
-  config?: NatsConfigFileOptions,
+  config: NatsConfigFileOptions,
 ): Promise<OwnNats> {
   const binary = await findNatsServer(process.env.PATH ?? '');
   const logs = join(folder, 'logs');
   await mkdir(logs, { recursive: true, mode: 0o700 });
   const log = createWriteStream(join(logs, 'nats-server.log'), { flags: 'w', mode: 0o600 });
   const onLine = (line: string) => void log.write(`${line}\n`);
-  if (config !== undefined) await adoptStore(config);
-  const store = config === undefined ? { storeDir: join(folder, 'nats') } : { configFile: config.file };
+  await adoptStore(config);
+  const store = { configFile: config.file };
   const first = await startNatsServer({ binary, port, ...store, onLine });
   const again = () => startNatsServer({ binary, port: first.port, ...store, onLine });
   const supervised = supervise('nats-server', first, again, say);

@@ -52,6 +52,7 @@ function createProgram(finish: (code: number) => void): Command {
     .option('--root <file>', 'the mesh root (default: .weft/root.nk here)')
     .option('--admin <address>', 'loopback address of its HTTP endpoint', '127.0.0.1:15999')
     .addOption(defaultAction('(default: that of context.json beside the root, else allow)'))
+    .addOption(new Option('--own-nats', 'keep the permissions of the nats-server of `weft up`').hideHelp())
     .addOption(logLevel())
     .addHelpText('after', EXIT_CODES)
     .action(async (options) => finish(await (await import('./controller.ts')).controller(options)));

@@ -1,5 +1,7 @@
 import { mkdir } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
+import { createIdentityFolder } from '../agent/trust/identity-folder.ts';
+import type { NatsUsers } from '../nats/users.ts';
 import { startAgentProcess, writeAgentFile } from './agent-process.ts';
 import {
   type ControllerProcessOptions,
@@ -14,7 +16,7 @@ import { type MeshConfig, readMeshConfig } from './mesh-config.ts';
 import { ensureMesh, type MeshFolder, meshFolder } from './mesh-folder.ts';
 import { applyPolicies, readPolicies } from './mesh-policies.ts';
 import { withOwnMesh } from './own-mesh.ts';
-import { type OwnNats, startOwnNats } from './own-nats.ts';
+import { type OwnNats, prepareOwnNats, startOwnNats } from './own-nats.ts';
 import { readConfigFile } from './read-config.ts';
 import { untilReady } from './ready.ts';
 import { type Supervised, supervise } from './supervise.ts';
@@ -72,7 +74,8 @@ async function runMesh(
 
   let bus: OwnNats | undefined;
   try {
-    if ('port' in config.nats) bus = await startOwnNats(config.nats.port, folder.path, say);
+    const wall = 'port' in config.nats ? await ownWall(config, folder) : undefined;
+    if ('port' in config.nats) bus = await startOwnNats(config.nats.port, folder.path, say, wall!.config);
     const nats = 'port' in config.nats ? { servers: [bus!.url] } : config.nats;
     const context = await ensureMesh(folder, config.mesh, nats.servers);
     const files = await Promise.all(
@@ -86,17 +89,27 @@ async function runMesh(
         }),
       ),
     );
-    const admin = await controllerAdmin();
     const { rootFile } = folder;
-    const mesh = { mesh: config.mesh, rootFile, ...nats };
-    const controlling = async () => {
+    const mesh = { mesh: config.mesh, rootFile, ...nats, natsSeed: wall?.operatorSeed };
+    const leading = async (admin: string) => {
       const { defaultAction } = config;
-      const { child, pid } = superviseController({ ...mesh, admin, defaultAction, logLevel });
+      const { child, pid } = superviseController({
+        ...mesh,
+        admin,
+        defaultAction,
+        logLevel,
+        ownNats: wall !== undefined,
+      });
       controllers.push(child);
       await Promise.race([untilReady(admin, pid, ending.signal), child.failed]);
       child.established();
     };
-    const controlled = controlling();
+    // Another mesh that starts at the same time may be faster at the usual address.
+    const controlled = leading(await controllerAdmin()).catch(async (error: unknown) => {
+      if (ending.signal.aborted) throw error;
+      controllers.pop();
+      return leading(await controllerAdmin([0]));
+    });
     const starting = config.agents.map(async (entry, index) => {
       const { host } = entry;
       const enrolled = await hasIdentity(entry, dataOf(folder, host), config.mesh, context.rootPublicKey);
@@ -106,7 +119,7 @@ async function runMesh(
       const joinToken = enrolled
         ? undefined
         : await withOwnMesh(mesh, (api, context) =>
-            invite(entry, dataOf(folder, host), api, context, undefined),
+            invite(entry, dataOf(folder, host), api, context, wall?.joinSeed),
           );
       const { agent, pid } = superviseAgent(host, files[index]!, joinToken, logLevel);
       agents.push(agent);
@@ -133,6 +146,16 @@ async function runMesh(
 
 /** Where an agent of this mesh keeps what outlives it. */
 const dataOf = (folder: MeshFolder, host: string) => join(folder.path, 'data', host);
+
+/** The permissions of our own nats-server, as far as it is known here who is enrolled. */
+async function ownWall({ mesh, agents }: MeshConfig, folder: MeshFolder) {
+  const known: NatsUsers['agents'][number][] = [];
+  for (const { host, services } of agents) {
+    const kept = await createIdentityFolder(dataOf(folder, host)).load();
+    if (kept?.stored.mesh === mesh) known.push({ agent: host, key: kept.stored.key, workloads: services });
+  }
+  return prepareOwnNats(folder.path, mesh, known);
+}
 
 /** `pid`: of the process that is the controller now. */
 function superviseController(options: Omit<ControllerProcessOptions, 'onLine'>) {

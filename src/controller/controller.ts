@@ -4,6 +4,7 @@
  */
 import type { NatsConnection } from '@nats-io/nats-core';
 import type { Logger } from 'pino';
+import type { NatsUsers } from '../nats/users.ts';
 import { CHANGING_VERBS } from '../protocol/api-call.ts';
 import type { DefaultAction } from '../protocol/authorization/authorization.ts';
 import { LIMITS } from '../protocol/limits.ts';
@@ -52,6 +53,8 @@ export interface ControllerOptions {
   readonly root: Root;
   /** The next or the former one, while one takes the other's place. */
   readonly otherRoot?: Root;
+  /** Hears who may use the bus, when a term of leading begins and after each change. */
+  readonly usersChanged?: (users: BusUsers) => void;
   /** Has this controller end, and begin anew with the roots that are there then. */
   readonly reload?: () => void;
   /** Of this process, among all controllers. */
@@ -65,6 +68,9 @@ export interface ControllerOptions {
   readonly now?: () => number;
   readonly wallMs?: () => number;
 }
+
+/** Agents and operators that are in the mesh now, with their public NKeys. */
+export type BusUsers = Pick<NatsUsers, 'agents' | 'operators'>;
 
 export interface Controller {
   readonly state: LeaderState;
@@ -159,6 +165,7 @@ export async function startController(options: ControllerOptions): Promise<Contr
     publisher: () => publisher,
     endpointsChanged: (services) => distributor.endpointsChanged(services),
     failed,
+    committed: () => tellUsers(),
     audit: trail,
     cut(agent) {
       log.warn({ agent }, 'agent revoked');
@@ -225,6 +232,12 @@ export async function startController(options: ControllerOptions): Promise<Contr
     audit: trail,
     refresh: () => refreshing(() => (leader.state === 'leading' ? beginning : identities.refresh())),
   });
+  const tellUsers = () => {
+    if (!leading()) return;
+    const agents = [...identities.registry.enrolled()];
+    const known = operators.valid().map(({ name, role, key }) => ({ name, role, key }));
+    options.usersChanged?.({ agents, operators: known });
+  };
   const guard = createCallGuard({
     rootKeys: () => roots.keys,
     mesh,
@@ -324,6 +337,7 @@ export async function startController(options: ControllerOptions): Promise<Contr
     distributor.begin();
     // Changes wait their turn, until this is done.
     natsApi.lead(true);
+    tellUsers();
     await identities.publishTrust().catch(failed);
     if (mine !== term) return;
     tellTampering();
@@ -349,6 +363,8 @@ export async function startController(options: ControllerOptions): Promise<Contr
     });
     for (const key of await distributor.audit()) tampered('config', key);
     await identities.sweep();
+    // The former key of an agent is over after a while.
+    tellUsers();
   };
   const leader = createLeader({
     lease: {

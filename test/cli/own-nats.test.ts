@@ -1,6 +1,9 @@
+import { join } from 'node:path';
 import { connect } from '@nats-io/transport-node';
 import test from 'ava';
+import { findNatsServer } from '../../src/cli/nats-binary.ts';
 import { ensureNatsKeys } from '../../src/cli/nats-keys.ts';
+import { startNatsServer } from '../../src/cli/nats-server.ts';
 import { ownNatsConfig, startOwnNats } from '../../src/cli/own-nats.ts';
 import { openBuckets } from '../../src/controller/buckets.ts';
 import { connectController } from '../../src/controller/connect.ts';
@@ -43,15 +46,17 @@ test('the own server of a mesh lets in whom its configuration names, keeps its p
 test('what a mesh has kept before its server had permissions is still there with them', async (t) => {
   const folder = await tempFolder(t);
   const keys = await ensureNatsKeys(folder);
-  const plain = await startOwnNats(0, folder, () => {});
+  const binary = await findNatsServer(process.env.PATH ?? '');
+  const plain = await startNatsServer({ binary, port: 0, storeDir: join(folder, 'nats'), onLine() {} });
   const before = await connectController({ servers: [plain.url] });
   await (await openBuckets(before, 'shop')).policy.put('some.resource', 'kept');
   await before.close();
-  await plain.supervised.stop(2_000);
+  plain.signal('SIGTERM');
+  await plain.exited;
 
   const options = ownNatsConfig(folder, 'shop');
-  const { controller, join, system } = keys;
-  const users = { agents: [], operators: [], join: join.publicKey, system: system.publicKey };
+  const { controller, join: joining, system } = keys;
+  const users = { agents: [], operators: [], join: joining.publicKey, system: system.publicKey };
   await writeNatsConfig({ ...users, controllers: [controller.publicKey] }, options);
   const nats = await startOwnNats(0, folder, () => {}, options);
   t.teardown(() => nats.supervised.stop(2_000));

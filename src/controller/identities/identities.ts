@@ -40,6 +40,8 @@ export interface IdentitiesOptions {
   readonly cut: IdentityVerbOptions['cut'];
   readonly refused: IdentityVerbOptions['refused'];
   readonly audit: IdentityVerbOptions['audit'];
+  /** Who is enrolled, or which keys hold, has changed. */
+  readonly committed: () => void;
   /** Something could not be published. */
   readonly failed: (error: unknown) => void;
   readonly tampered: (bucket: 'identity' | 'state', key: string) => void;
@@ -58,7 +60,7 @@ export function createIdentities(options: IdentitiesOptions) {
     wallMs,
     tampered: (bucket, key) => options.tampered(bucket === 'state' ? 'state' : 'identity', key),
   });
-  const registry = createRegistry({ store, roots, timing, wallMs });
+  const registry = createRegistry({ store, roots, timing, wallMs, committed: options.committed });
   const guard = createRenewalGuard(wallMs);
   const published = createSerial();
   /** Public keys are derived (0.3 ms each): for each service those of its epochs. */

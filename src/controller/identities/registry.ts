@@ -31,6 +31,8 @@ export interface RegistryOptions {
   readonly roots: Roots;
   readonly timing: Pick<Timing, 'keyLeadMs' | 'keyLeadRevokedMs'>;
   readonly wallMs: () => number;
+  /** Something has changed. */
+  readonly committed: () => void;
 }
 
 /** Who changes something, for the history; and the number of the call, which is then spent. */
@@ -53,7 +55,7 @@ const ASKED_AGAIN_MS = 10 * 60_000;
 /** How long the number of a call, a join or a renewal is remembered. */
 const SPENT_MS = 2 * 60_000;
 
-export function createRegistry({ store, roots, timing, wallMs }: RegistryOptions) {
+export function createRegistry({ store, roots, timing, wallMs, committed }: RegistryOptions) {
   const root = roots.present.publicKey;
   let records = new Map<string, IdentityRecord>();
 
@@ -103,6 +105,7 @@ export function createRegistry({ store, roots, timing, wallMs }: RegistryOptions
       if (resource === null) records.delete(key);
       else records.set(key, resource);
     }
+    committed();
   };
 
   /** When an agent's identities from before hold no more; undefined if they do. */
@@ -302,6 +305,17 @@ export function createRegistry({ store, roots, timing, wallMs }: RegistryOptions
       }
       if (due.length > 0) await commit(due, { author: 'schedule', nonce: `schedule ${nowMs}` });
       return due.flatMap((record) => ('service' in record ? [record.service.service] : []));
+    },
+
+    /** Those that may use the bus, with the key that they have, and for a while with the one before. */
+    *enrolled(): Iterable<Pick<EnrolledAgent, 'agent' | 'key' | 'workloads'>> {
+      const nowMs = wallMs();
+      for (const { agent, key, workloads, enrolled, formerKey, keyMs } of agents()) {
+        if (!enrolled) continue;
+        yield { agent, key, workloads };
+        if (formerKey !== undefined && nowMs < keyMs + LIMITS.agentKeyOverlapMs)
+          yield { agent, key: formerKey, workloads };
+      }
     },
 
     /** What the trust list says of agents now. */
