@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { hostname, userInfo } from 'node:os';
+import { setTimeout as wait } from 'node:timers/promises';
 import {
   AuthorizationError,
   type ConnectionOptions,
@@ -26,6 +27,9 @@ import { UnreachableError, UsageError } from './exit.ts';
 import { type CallTimes, type Try, tryCall } from './tried-call.ts';
 
 const DIAL_MS = 5_000;
+/** How long NATS may take to read its configuration anew. */
+const READING_MS = 2_000;
+const READING_POLL_MS = 100;
 /** When a controller is lost, another one leads within `takenMs`, and one that hangs is known for that. */
 const TIMES: CallTimes = {
   takenMs: 5_000,
@@ -74,31 +78,42 @@ function credentials({ creds, natsSeed }: Omit<NatsContext, 'servers'>): Partial
 }
 
 /** @throws UnreachableError that says why NATS takes no connection */
-export async function connectOperator({ servers, creds, natsSeed }: NatsContext): Promise<NatsConnection> {
-  try {
-    return await connect({
-      servers: [...servers],
-      ...natsTls(servers),
-      ...credentials({ creds, natsSeed }),
-      name: 'weft',
-      timeout: DIAL_MS,
-      reconnect: false,
-    });
-  } catch (cause) {
-    const where = servers.join(', ');
-    const { message } = cause as Error;
-    throw cause instanceof AuthorizationError
-      ? new UnreachableError(
-          `NATS at ${where} refuses this client (${message})`,
-          'name credentials that it takes with --operator or --creds; with permissions on, `weft nats config` lets new operators in',
-          { cause },
-        )
-      : new UnreachableError(
-          `cannot reach NATS at ${where} (${message})`,
-          'does it run, and can this host reach it? --nats names another address',
-          { cause },
-        );
+export async function connectOperator(context: NatsContext): Promise<NatsConnection> {
+  const { servers, creds, natsSeed } = context;
+  for (const untilMs = performance.now() + READING_MS; ; ) {
+    try {
+      return await connect({
+        servers: [...servers],
+        ...natsTls(servers),
+        ...credentials({ creds, natsSeed }),
+        name: 'weft',
+        timeout: DIAL_MS,
+        reconnect: false,
+      });
+    } catch (cause) {
+      // A server that is just reading its configuration anew refuses those whom it knows.
+      const again =
+        cause instanceof AuthorizationError && natsSeed !== undefined && performance.now() < untilMs;
+      if (!again) throw unreachable(servers, cause as Error);
+      await wait(READING_POLL_MS);
+    }
   }
+}
+
+function unreachable(servers: readonly string[], cause: Error): UnreachableError {
+  const where = servers.join(', ');
+  const { message } = cause;
+  return cause instanceof AuthorizationError
+    ? new UnreachableError(
+        `NATS at ${where} refuses this client (${message})`,
+        'name credentials that it takes with --operator or --creds; with permissions on, `weft nats config` lets new operators in',
+        { cause },
+      )
+    : new UnreachableError(
+        `cannot reach NATS at ${where} (${message})`,
+        'does it run, and can this host reach it? --nats names another address',
+        { cause },
+      );
 }
 
 /** Which mesh is called, and by whom. */

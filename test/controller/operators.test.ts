@@ -100,10 +100,11 @@ test('credentials of another root, of another key, for another mesh or too old a
 test('a call is carried out once, and none that was held back after a later one', async (t) => {
   const plane = await startLeader(t);
   const editor = plane.operator('ed', 'editor');
+  const earlier = Date.now() - 1_000;
   const first = plane.sign('apply', APPLY, editor);
   t.is(codeOf(await plane.raw('apply', first)), 'ok');
   t.is(codeOf(await plane.raw('apply', first)), 'denied');
-  const heldBack = plane.sign('delete', { names: [ORDERS] }, editor, { timeMs: Date.now() - 1_000 });
+  const heldBack = plane.sign('delete', { names: [ORDERS] }, editor, { timeMs: earlier });
   t.is(codeOf(await plane.raw('delete', heldBack)), 'conflict');
   const elsewhere = { timeMs: Date.now() - 1_000, author: 'ed@other-clock' };
   t.is(codeOf(await plane.raw('apply', plane.sign('apply', APPLY, editor, elsewhere))), 'ok');

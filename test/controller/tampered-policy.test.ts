@@ -222,10 +222,13 @@ test('a store that was set back whole is known by what agents report, and nothin
   await buckets.config.purge('snapshot.default.orders');
   plane.agent('app-1', ['orders.default']).keepBeating();
   const witness = plane.agent('app-2', ['orders.default']);
+  // It says so before anybody leads, and again and again: only who is heard can be known from.
+  witness.beat({ policy });
+  witness.keepBeating();
   const { controller: next } = await plane.add({ agentLeaseMs: 1_500 });
   await until(() => next.leading, 'the next one leads');
-  witness.beat({ policy });
   await until(async () => (await checkOf(plane, 'policy'))?.result === 'failed', 'it is known');
+  witness.silent();
   await until(
     async () => (await plane.done('agents', { agent: 'app-2' })).items[0]?.state === 'lost',
     'all was heard for a whole lease',

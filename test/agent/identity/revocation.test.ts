@@ -42,7 +42,7 @@ for (const host of ['back', 'front'] as const) {
     t.is(mesh.requests(), before);
 
     const out = mesh[host];
-    t.false(out.agent.ready);
+    await until(() => !out.agent.ready, 'it says that it is not ready');
     t.regex(out.agent.reason ?? '', /was revoked; start it with a new token: weft token create --host/);
     t.true(out.log.some(({ level, reason }) => level === 50 && /was revoked/.test(String(reason))));
     t.true(mesh[host === 'front' ? 'back' : 'front'].agent.ready);
