@@ -8,7 +8,6 @@ interface Service {
   command?: string[];
   ports?: string[];
   volumes?: string[];
-  profiles?: string[];
   network_mode?: string;
   environment?: Record<string, string>;
   depends_on?: Record<string, { condition: string }>;
@@ -26,12 +25,13 @@ const ALL = [
   'nats-2',
   'nats-3',
   'root',
+  'controller',
+  'tokens',
   'web-1',
   'app-1',
   'frontend',
   'orders',
   'payments',
-  'controller',
 ];
 const NATS = ALL.slice(0, 3);
 const AGENTS = ['web-1', 'app-1'];
@@ -79,9 +79,23 @@ test('published ports are on loopback and none is published twice', (t) => {
   for (const address of addresses) t.regex(address, /^127\.0\.0\.1:\d+$/);
 });
 
-test('only the controller waits for the control plane, behind a profile', (t) => {
-  for (const [name, { profiles }] of services)
-    t.deepEqual(profiles, name === 'controller' ? ['control'] : undefined);
+test('the root is where controllers are and tokens are made, and on no host', (t) => {
+  const mounting = (volume: string) =>
+    services
+      .filter(([, { volumes = [] }]) => volumes.some((one) => one.startsWith(`${volume}:`)))
+      .map(([name]) => name);
+  t.deepEqual(mounting('root-key'), ['root', 'controller', 'tokens']);
+  t.deepEqual(mounting('tokens'), ['tokens', ...AGENTS]);
+  const script = compose.services.tokens?.command?.at(-1) ?? '';
+  for (const host of AGENTS) {
+    t.deepEqual(mounting(host), [host], 'its identity is its own');
+    const file = `demo/compose/${host}.yaml`;
+    const names = readAgentConfig(read(file), file).workloads.map(({ service }) =>
+      service.replace('.default', ''),
+    );
+    t.true(script.includes(`invite ${host} ${names.join(',')}\n`), host);
+    t.true(compose.services[host]?.command?.includes(`@/tokens/${host}`));
+  }
 });
 
 for (const host of AGENTS) {
