@@ -129,8 +129,15 @@ export async function startControlPlane(
     const call = { verb, mesh: MESH, timeMs: Date.now(), nonce, author: 'ada@desk', request, ...changes };
     return signCall(by.key, call, by.document);
   };
-  const raw = async (verb: string, payload: string | Uint8Array) =>
-    (await client.request(apiSubject(MESH, verb), payload, { timeout: 5_000 })).json<ApiAnswer<unknown>>();
+  const raw = (verb: string, payload: string | Uint8Array) =>
+    // Nobody has it where nobody answers: who leads may not have said so to the bus yet.
+    until(
+      async () =>
+        (await client.request(apiSubject(MESH, verb), payload, { timeout: 5_000 })).json<
+          ApiAnswer<unknown>
+        >(),
+      `somebody answers ${verb}`,
+    );
   const call: ControlPlane['call'] = async (verb, request, by) => {
     const isProof = ['host', 'agent'].includes(VERB_RIGHTS[verb]);
     const payload = isProof ? JSON.stringify(request) : sign(verb, request, by);
