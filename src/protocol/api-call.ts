@@ -8,17 +8,17 @@ import { WeftError } from './errors.ts';
 import { verificationKey } from './nkey.ts';
 import { checkOperator, type Operator } from './operator.ts';
 import { openDocument, type RootKeys, signDocument } from './signed-document.ts';
-import { VERB_RIGHTS } from './verb-rights.ts';
+import { verbsOf } from './verb-rights.ts';
 
 /** Verbs that change something: each call of them is carried out once. */
-export const CHANGING_VERBS: ReadonlySet<string> = new Set(
-  Object.entries(VERB_RIGHTS).flatMap(([verb, right]) =>
-    right === 'editor' || right === 'admin' ? [verb] : [],
-  ),
-);
+export const CHANGING_VERBS: ReadonlySet<string> = new Set([...verbsOf('editor'), ...verbsOf('admin')]);
 
 /** Verbs that the leader alone answers. */
-export const LEADER_VERBS: ReadonlySet<string> = new Set([...CHANGING_VERBS, 'join', 'renew']);
+export const LEADER_VERBS: ReadonlySet<string> = new Set([
+  ...CHANGING_VERBS,
+  ...verbsOf('host'),
+  ...verbsOf('agent'),
+]);
 
 export interface ApiCall {
   readonly verb: string;

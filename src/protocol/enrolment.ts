@@ -14,7 +14,13 @@ import { agentOfId, isLabel, isServiceName } from './names.ts';
 import { isPublicNkey, verificationKey } from './nkey.ts';
 import { isRevision, type Revision } from './revision.ts';
 import type { Root } from './root.ts';
-import { bytesOfBase64, openDocument, type RootKeys, signDocument } from './signed-document.ts';
+import {
+  bytesOfBase64,
+  openDocument,
+  type RootKeys,
+  signDocument,
+  unprovenClaims,
+} from './signed-document.ts';
 
 /** What the one who enrols a host hands over to it. The text is secret until it has been used. */
 export interface JoinToken {
@@ -180,7 +186,7 @@ export function identityOfRenewal(message: string): string {
 
 /** The agent that a renewal says it is of; nothing is proven yet. @throws WeftError `denied` */
 export function agentOfRenewal(message: string, mesh: string): string {
-  const { sub } = claimsOf(identityOfRenewal(message));
+  const { sub } = unprovenClaims(identityOfRenewal(message));
   const agent = typeof sub === 'string' ? agentOfId(mesh, sub) : undefined;
   if (agent === undefined) throw denied('renewal', 'it comes with no identity of this mesh');
   return agent;
@@ -266,18 +272,9 @@ function macOf(secret: string, statement: string): string {
 }
 
 function claimedKey(statement: string): KeyObject {
-  const { key } = claimsOf(statement);
+  const { key } = unprovenClaims(statement);
   if (isPublicNkey('user', key)) return verificationKey(key);
   throw denied('join', 'key must be a public user NKey (U…)');
-}
-
-/** What a document says before anybody has checked who says it. */
-function claimsOf(document: string): Readonly<Record<string, unknown>> {
-  try {
-    return Object(JSON.parse(Buffer.from(document.split('.')[1] ?? '', 'base64url').toString()));
-  } catch {
-    return {};
-  }
 }
 
 function isNext(next: unknown, nonce: unknown): boolean {

@@ -8,7 +8,7 @@ import { LIMITS } from './limits.ts';
 import { agentId, agentOfId, serviceOfWorkloadId, workloadId } from './names.ts';
 import { isPublicNkey } from './nkey.ts';
 import type { Root } from './root.ts';
-import { bytesOfBase64, openDocument, type RootKeys } from './signed-document.ts';
+import { bytesOfBase64, headerOf, openDocument, type RootKeys } from './signed-document.ts';
 
 export interface Identity {
   readonly agent: string;
@@ -37,8 +37,7 @@ const NKEY_CHARACTERS = 56;
 /** As long as any time until the year 2286 is. */
 const SECONDS_LONGEST = 9_999_999_999;
 
-/** There is one form of document, so its header is one text: no algorithm is ever taken from the bus. */
-const HEADER = Buffer.from('{"alg":"EdDSA","typ":"weft-identity"}').toString('base64url');
+const HEADER = headerOf('weft-identity');
 
 /**
  * Makes and signs an identity document (5 ms). Times are in ms, the document has whole seconds.

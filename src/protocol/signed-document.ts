@@ -108,6 +108,15 @@ function signerOf(type: DocumentType): string {
   return BY_AGENTS.has(type) ? 'its agent' : 'the root of this mesh';
 }
 
+/** What a document says before anybody has checked who says it; nothing if it is none. */
+export function unprovenClaims(text: string): Readonly<Record<string, unknown>> {
+  try {
+    return Object(JSON.parse(Buffer.from(text.split('.')[1] ?? '', 'base64url').toString()));
+  } catch {
+    return {};
+  }
+}
+
 function isSigned(signed: Buffer, keys: RootKeys, signature: Buffer): boolean {
   if (!('length' in keys)) return verify(null, signed, keys, signature);
   return keys.some((key) => verify(null, signed, key, signature));

@@ -37,8 +37,8 @@ export function verbsOfRole(role: Role): readonly Verb[] {
   });
 }
 
-/** The verbs of those who are no operators. */
-export function verbsOf(right: 'agent' | 'host'): readonly Verb[] {
+/** The verbs that ask for exactly this right. */
+export function verbsOf(right: VerbRight): readonly Verb[] {
   return verbs().filter((verb) => VERB_RIGHTS[verb] === right);
 }
 

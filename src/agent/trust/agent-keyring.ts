@@ -28,7 +28,12 @@ import {
   x25519PrivateKey,
   x25519PublicKey,
 } from '../../protocol/service-key.ts';
-import { openDocument, type PublicationType, signDocument } from '../../protocol/signed-document.ts';
+import {
+  openDocument,
+  type PublicationType,
+  signDocument,
+  unprovenClaims,
+} from '../../protocol/signed-document.ts';
 import type { TrustList } from '../../protocol/trust-list.ts';
 
 export interface AgentKeyringOptions {
@@ -235,16 +240,8 @@ function identityAt(roots: readonly KeyObject[], mesh: string, text: string, now
   try {
     return checkIdentity(roots, mesh, text, nowMs);
   } catch (error) {
-    const { exp } = claimsOf(text);
+    const { exp } = unprovenClaims(text);
     if (typeof exp !== 'number' || !(exp * 1000 <= nowMs)) throw error;
     return checkIdentity(roots, mesh, text, exp * 1000 - 1);
-  }
-}
-
-function claimsOf(text: string): { readonly exp?: unknown } {
-  try {
-    return JSON.parse(Buffer.from(text.split('.')[1] ?? '', 'base64url').toString()) ?? {};
-  } catch {
-    return {};
   }
 }

@@ -59,7 +59,7 @@ export function createRenewal(parts: RenewalParts): Renewal {
     const replaceBeforeMs = parts.replaceBeforeMs();
     if (replaceBeforeMs !== undefined && membership.keysSinceMs < replaceBeforeMs) return 'new keys';
     for (const service of parts.served) if (keyring.lacksKey(service)) return 'service key';
-    if (issuerOf(keyring.identityDocument) !== keyring.roots[0]) return 'root';
+    if (keyring.identity.issuer !== keyring.roots[0]) return 'root';
     const { issuedAtMs, expiresAtMs } = keyring.identity;
     const lifeMs = expiresAtMs - issuedAtMs;
     if (wallMs() >= issuedAtMs + lifeMs * (2 / 3 + late * LATE_SHARE)) return 'age';
@@ -116,9 +116,4 @@ export function createRenewal(parts: RenewalParts): Renewal {
       bus = undefined;
     },
   });
-}
-
-/** The root that the document names as its issuer; whether it was that one is for the keyring to say. */
-function issuerOf(document: string): unknown {
-  return JSON.parse(Buffer.from(document.split('.')[1] ?? '', 'base64url').toString()).iss;
 }
