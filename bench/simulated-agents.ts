@@ -79,7 +79,8 @@ async function start(index: number): Promise<void> {
     release: 'bench',
     workloads: () => [],
     applied: () => publications.held(),
-    policy: () => undefined,
+    heads: () => [],
+    trust: () => undefined,
     wallMs: Date.now,
     now,
     delay: (ms, then) => {

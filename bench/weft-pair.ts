@@ -5,9 +5,9 @@ import { fileURLToPath } from 'node:url';
 import { findNatsServer } from '../src/cli/nats-binary.ts';
 import { startNatsServer } from '../src/cli/nats-server.ts';
 import { giveIdentity } from '../test/kit/identity-file.ts';
+import { publishEndpoints } from './endpoint-lists.ts';
 import { freePort } from './ports.ts';
 import type { Processes } from './processes.ts';
-import { publishServiceKeys } from './service-keys.ts';
 import type { Started } from './started-process.ts';
 
 const WEFT = fileURLToPath(new URL('../src/cli/weft.ts', import.meta.url));
@@ -49,7 +49,7 @@ export async function startWeftPair(
   const rootFile = join(folder, 'root.nk');
   const rootSeed = await readFile(rootFile, 'utf8');
   const served = Object.keys(services).map((service) => `${service}.default`);
-  await publishServiceKeys(bus.url, MESH, rootSeed, served);
+  await publishEndpoints(bus.url, MESH, rootSeed, served, undefined, 1);
   await publish?.(bus.url, MESH, rootFile);
 
   const port = await freePort();
@@ -82,6 +82,7 @@ export async function startWeftPair(
     upstream: [`http://127.0.0.1:${upstream}`],
   }));
   const back = await startAgent('back', serving);
+  await publishEndpoints(bus.url, MESH, rootSeed, served, 'back', 2);
   const front = await startAgent('front', [{ service: 'checkout', listen: `127.0.0.1:${port}` }]);
   const pids = { 'weft front': front.pid, 'weft back': back.pid, 'nats-server': bus.pid };
   const stop = async () => {

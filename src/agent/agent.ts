@@ -9,16 +9,14 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { credsAuthenticator } from '@nats-io/nats-core';
 import type { Logger } from 'pino';
 import type { Registry } from 'prom-client';
-import { WeftError } from '../protocol/errors.ts';
-import type { PeerIdentity } from '../protocol/introduction.ts';
 import type { Keyring } from '../protocol/keyring.ts';
 import { LIMITS } from '../protocol/limits.ts';
-import { isServiceName } from '../protocol/names.ts';
 import { natsUser } from '../protocol/nats-user.ts';
-import { compareRevisions, NO_REVISION } from '../protocol/revision.ts';
+import { NO_REVISION } from '../protocol/revision.ts';
 import { agentInbox } from '../protocol/subjects.ts';
 import { Tracer } from '../protocol/trace.ts';
 import { TRUST_NAME } from '../protocol/trust-list.ts';
+import { createAdmission } from './admission.ts';
 import { createAuthorization } from './authorization.ts';
 import type { AgentConfig } from './config.ts';
 import { createAnnouncer } from './control/announcer.ts';
@@ -33,22 +31,19 @@ import { InboundProxy } from './inbound/proxy.ts';
 import { Upstream } from './inbound/upstream.ts';
 import { type AgentState, createLifecycle } from './lifecycle.ts';
 import { type Bus, connectBus } from './link/bus.ts';
-import { createLateStreams } from './link/late-streams.ts';
 import { Link, type Serve } from './link/link.ts';
-import { openLocal } from './link/local.ts';
 import { DEAF } from './link/stream.ts';
 import { AgentMetrics } from './metrics.ts';
+import { addGauges, createOpenWork } from './open-work.ts';
 import { Balancer } from './outbound/balancer.ts';
 import { Door } from './outbound/door.ts';
-import type { OpenStream } from './outbound/proxy.ts';
 import { RetryBudget } from './outbound/retry.ts';
-import { RouteBook, type SnapshotSource } from './outbound/route-book.ts';
+import { RouteBook } from './outbound/route-book.ts';
 import { createSocketOwners } from './outbound/socket-owner.ts';
+import { createStreamOpener } from './stream-opener.ts';
 import { Ticker } from './ticker.ts';
-import { skewText } from './trust/clock-skew.ts';
+import { createIdentityWatch } from './trust/identity-watch.ts';
 import type { Membership } from './trust/membership.ts';
-import { createRenewal } from './trust/renewal.ts';
-import { tokenAdvice } from './trust/token-advice.ts';
 
 export interface Agent {
   /** Opens the doors, then connects. Resolves when the agent serves; throws only if a door cannot be opened. */
@@ -83,8 +78,6 @@ export interface AgentParts {
   readonly log: Logger;
   /** From 0 to 1; for the jitter of retries. */
   readonly random?: () => number;
-  /** Where the routes of services come from, if not from the control plane. */
-  readonly snapshots?: SnapshotSource;
   /** Of the weft release. */
   readonly release?: string;
 }
@@ -96,7 +89,6 @@ export function createAgent({
   natsSeed,
   log,
   random = Math.random,
-  snapshots,
   release = 'unknown',
 }: AgentParts): Agent {
   const now = () => performance.now();
@@ -106,6 +98,7 @@ export function createAgent({
   for (const { service, upstream } of config.workloads) {
     if (upstream.length > 0) upstreams.set(service, new Upstream(upstream, now));
   }
+  const services = [...upstreams.keys()];
   // An identity that has ended is no reason not to start: it may be renewed.
   const self = membership?.keyring.self ?? keyring.verify(keyring.document);
 
@@ -165,7 +158,7 @@ export function createAgent({
     counted: (result, packets) => metrics.evidence(result, packets),
   });
   const { lists, identify } = control;
-  const source = snapshots ?? control.snapshots;
+  const source = control.snapshots;
   const balancer = new Balancer(self, serving, now, {
     want: (service) => lists.want(service),
     get: (service) => lists.get(service),
@@ -188,47 +181,31 @@ export function createAgent({
       proven: (service, packet) => evidence.append(service, packet.line()),
     },
   });
-  /** The key of a service stands in its list. */
-  const listed = (service: string) => lists.get(service) !== undefined || lists.known(service);
-  const late = createLateStreams({ known: listed, now });
-  const open: OpenStream = (service, endpoint, head, last, handler) => {
-    ticker.wake();
-    const { fault } = keyring;
-    if (fault !== undefined) throw new WeftError('identity_invalid', fault);
-    if (membership === undefined || endpoint !== undefined || !link.up || listed(service)) {
-      return openNow(service, endpoint, head, last, handler);
-    }
-    lists.want(service);
-    return late.open(service, handler, () =>
-      openNow(service, balancer.pick(service, true), head, last, handler),
-    );
-  };
-  const openNow: OpenStream = (service, endpoint, head, last, handler) => {
-    if (endpoint === self || (!link.up && serving.has(service))) {
-      return openLocal(serve, self, head, last, handler);
-    }
-    if (!link.up) throw new WeftError('bus_down', lifecycle.reason ?? 'the connection to NATS is lost');
-    const signed = routes.snapshotOf(service)?.evidence === 'signed';
-    return endpoint === undefined
-      ? link.openToService(service, head, last, handler, balancer.spread(service), signed)
-      : link.openToInstance(service, endpoint, head, last, handler, signed);
-  };
+  const opener = createStreamOpener({
+    self,
+    keyring,
+    enrolled: membership !== undefined,
+    link,
+    lists,
+    balancer,
+    serving,
+    serve,
+    signs: (service) => routes.snapshotOf(service)?.evidence === 'signed',
+    whyDown: () => lifecycle.reason,
+    wake: () => ticker.wake(),
+    now,
+  });
   const routes = new RouteBook(source, now);
   lists.watch((service, before) => {
     const list = lists.get(service);
     if (list?.keys !== undefined) membership?.keyring.published(service, list.keys);
     balancer.published(service);
-    late.look();
+    opener.look();
     if (list === undefined) return;
-    if (upstreams.has(service)) joinOrLeave(service);
+    if (upstreams.has(service)) admission.look(service);
     for (const gone of goneProcesses(before, list, identify)) link.gone(service, gone);
   });
 
-  /**
-   * Which requests the agent takes. While NATS is away when it starts: those of its own host, for services whose policy it
-   * has kept on disk.
-   */
-  let accepting: 'nothing' | 'kept' | 'all' = 'nothing';
   const workloads = createWorkloads({
     workloads: config.workloads,
     upstreams,
@@ -238,9 +215,21 @@ export function createAgent({
     wallMs: Date.now,
     changed(service, state, reason) {
       log.info({ service, state, reason }, 'workload state');
-      joinOrLeave(service);
+      admission.look(service);
       announcer.changed();
     },
+  });
+  const admission = createAdmission({
+    config,
+    self,
+    keyring,
+    membership,
+    source,
+    services,
+    isReady: (service) => workloads.isReady(service),
+    serving,
+    join: (service, shared) => link.join(service, shared),
+    leave: (service) => link.leave(service),
   });
   const announcer = createAnnouncer({
     keyring,
@@ -248,7 +237,8 @@ export function createAgent({
     release,
     workloads: () => workloads.reports(),
     applied: control.applied,
-    policy: control.policy,
+    heads: control.heads,
+    trust: () => control.trust.get(TRUST_NAME)?.revision,
     wallMs: Date.now,
     now,
     delay: later,
@@ -256,105 +246,35 @@ export function createAgent({
   });
   control.snapshots.watch((service) => {
     announcer.appliedChanged();
-    if (upstreams.has(service)) joinOrLeave(service);
+    if (upstreams.has(service)) admission.look(service);
   });
-  control.trust.watch(() => {
-    const list = control.trust.get(TRUST_NAME);
-    if (list === undefined || membership === undefined) return;
-    const { roots } = membership.keyring;
-    membership.trust(list);
-    identify.forget();
-    // What a new root has signed was not taken before.
-    if (roots.join() !== list.roots.join()) control.refresh();
-    const isOut = ({ agent, issuedAtMs }: PeerIdentity) => membership.keyring.isCut(agent, issuedAtMs);
-    link.expel(isOut);
-    balancer.expel(isOut);
-    watchIdentity();
+  const identity = createIdentityWatch({
+    config,
+    keyring,
+    membership,
+    control,
+    link,
+    services,
+    log,
+    now,
+    random,
+    expelled: (isOut) => balancer.expel(isOut),
+    admit: () => admission.lookAll(),
+    tell: () => announcer.changed(),
   });
-
-  /** Why nothing is called or served now, as it was said last. */
-  let fault: string | undefined;
-  /** An identity ends by the clock or by a trust list, and holds again once it is renewed. */
-  function watchIdentity(): void {
-    const ended = keyring.fault;
-    if (ended !== fault) {
-      fault = ended;
-      if (ended === undefined) log.info('the identity of this agent holds again');
-      else {
-        log.error({ reason: ended }, 'this agent neither calls nor serves');
-        link.fail(new WeftError('identity_invalid', ended));
-      }
-    }
-    for (const service of upstreams.keys()) joinOrLeave(service);
-  }
-
-  /** Who may call a service stands in its snapshot: as long as there is one that is not here, nobody may. */
-  function lacksPolicy(service: string): boolean {
-    if (membership === undefined || source.get(service) !== undefined) return false;
-    return compareRevisions(membership.floor('snapshot', service), NO_REVISION) > 0;
-  }
-
-  /** Only who is ready takes requests; what runs already goes on. */
-  function joinOrLeave(service: string): void {
-    const may = keyring.fault === undefined && workloads.isReady(service) && !lacksPolicy(service);
-    const kept = accepting === 'kept' && source.get(service) !== undefined;
-    if (may && (kept || accepting === 'all')) serving.add(service);
-    else serving.delete(service);
-    if (may && accepting === 'all') link.join(service, keyring.canServe(service));
-    else link.leave(service);
-  }
-
-  function accept(what: 'kept' | 'all'): void {
-    accepting = what;
-    for (const service of upstreams.keys()) joinOrLeave(service);
-  }
 
   /** Who may reach a service is known before the first request to it is taken. False if the agent has gone on meanwhile. */
   async function policyIsKnown(during: AgentState): Promise<boolean> {
-    while (!control.knows(upstreams.keys())) {
+    while (!control.knows(services)) {
       await wait(LIMITS.tickMs);
       if (lifecycle.state !== during) return false;
     }
     return true;
   }
 
-  const renewal =
-    membership === undefined
-      ? undefined
-      : createRenewal({
-          membership,
-          served: [...upstreams.keys()],
-          services: () => [...upstreams.keys(), ...calledServices()].slice(0, LIMITS.renewalServicesMax),
-          replaceBeforeMs: () =>
-            control.trust.get(TRUST_NAME)?.renew.find(({ agent }) => agent === config.host)?.beforeMs,
-          now,
-          wallMs: Date.now,
-          random,
-          renewed({ trust }, why, skewMs) {
-            const expires = new Date(membership.keyring.identity.expiresAtMs).toISOString();
-            log.info({ why, expires }, 'identity renewed');
-            if (Math.abs(skewMs) > LIMITS.skewToldMs) log.warn(skewText(skewMs));
-            if (trust !== '') control.trust.offer(TRUST_NAME, trust);
-            control.refresh();
-            link.introduce();
-            announcer.changed();
-            watchIdentity();
-          },
-          failed(error, why, retryMs) {
-            const reason = error instanceof Error ? error.message : String(error);
-            log.warn({ why, reason, retryMs }, 'identity not renewed; it is tried again');
-          },
-        });
-
-  /** Of which snapshots are followed because they are called here. */
-  function calledServices(): string[] {
-    const called = [...control.snapshots.all()].map(([service]) => service);
-    return called.filter((service) => isServiceName(service) && !upstreams.has(service));
-  }
-
   const outbound = {
     agent: config.host,
-    open,
+    open: opener.open,
     balancer,
     routes,
     authorization,
@@ -380,100 +300,23 @@ export function createAgent({
   const ticker = new Ticker(LIMITS.tickMs, now, (nowMs) => {
     link.tick(nowMs);
     inbound.tick(nowMs);
-    late.look();
+    opener.look();
     for (const door of doors) door.proxy.tick(nowMs);
-    return busy();
+    return work.busy();
   });
   const sweeper = new Ticker(LIMITS.sweepMs, now, (nowMs) => {
     for (const door of doors) door.expire(nowMs);
     routes.expire(nowMs);
     balancer.expire(nowMs);
     control.tick(nowMs);
-    if (membership !== undefined) watchIdentity();
-    renewal?.tick();
+    identity.tick();
     announcer.beat();
     for (const upstream of upstreams.values()) upstream.expire(nowMs);
     return true;
   });
 
-  /** Services whose requests are refused because nobody has said yet who may call them, in words. */
-  function unknownPolicies(): string[] {
-    if (config.defaultAction === 'allow') return [];
-    const unknown = [...upstreams.keys()].filter((service) => source.get(service) === undefined);
-    return unknown.map((service) => `${service}: no signed snapshot is held, so nobody is let in`);
-  }
-
-  function counts(): Record<string, number> {
-    const { opened, served } = link.counts();
-    let outboundRequests = 0;
-    let mirrorCopies = 0;
-    let downstreamConnections = 0;
-    let upstreamConnections = 0;
-    for (const door of doors) {
-      outboundRequests += door.proxy.active.size;
-      mirrorCopies += door.proxy.mirrors.size;
-      downstreamConnections += door.connections;
-    }
-    for (const { pools } of upstreams.values()) {
-      for (const pool of pools) upstreamConnections += pool.connections;
-    }
-    return {
-      outboundRequests,
-      mirrorCopies,
-      inboundRequests: inbound.active.size,
-      streamsOpened: opened,
-      streamsServed: served,
-      downstreamConnections,
-      upstreamConnections,
-    };
-  }
-
-  /** What keeps workloads that are ready from being served, in words. */
-  function unserved(): string[] {
-    const said: string[] = [];
-    for (const service of upstreams.keys()) {
-      if (!self.workloads.has(service)) {
-        said.push(`${service}: the identity of ${config.host} does not name it; ${tokenAdvice(config)}`);
-      } else if (lacksPolicy(service)) said.push(`${service}: its published snapshot is not here yet`);
-      else if (!keyring.canServe(service)) said.push(`${service}: its present key is not here yet`);
-    }
-    return said;
-  }
-
-  function serves(): boolean {
-    return inbound.active.size + link.counts().served > 0;
-  }
-
-  function busy(): boolean {
-    const { outboundRequests, mirrorCopies, inboundRequests, streamsOpened, streamsServed } = counts();
-    const live = [outboundRequests, mirrorCopies, inboundRequests, streamsOpened, streamsServed];
-    return live.some((count) => (count ?? 0) > 0);
-  }
-
-  for (const name of Object.keys(counts())) {
-    const unit = name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
-    metrics.number(`weft_${unit}`, 'What is open now', () => counts()[name] ?? 0);
-  }
-  metrics.number('weft_peers', 'Agent processes that packets have come from', () => link.counts().peers);
-  metrics.number(
-    'weft_identity_expiry_timestamp_seconds',
-    'When the identity of this agent ends, in Unix time',
-    () => self.expiresAtMs / 1000,
-  );
-  metrics.number('weft_bus_up', '1 while connected to NATS', () => (link.up ? 1 : 0));
-
-  metrics.gauge('weft_publications_held', 'What is held of what the control plane publishes', 'kind', () => [
-    ['snapshot', control.snapshots.heldCount],
-    ['endpoints', lists.heldCount],
-  ]);
-  metrics.gauge('weft_snapshot_revision', 'Number of the snapshot that is applied', 'service', () =>
-    Object.entries(control.snapshots.held())
-      .slice(0, LIMITS.servicesInMetricsMax)
-      .map(([service, [, number]]) => [service, number]),
-  );
-  metrics.gauge('weft_workload_healthy', '1 while the workload is ready', 'service', () =>
-    workloads.reports().map(({ service, state }) => [service, state === 'ready' ? 1 : 0]),
-  );
+  const work = createOpenWork({ doors, inbound, link, upstreams });
+  addGauges({ metrics, work, link, control, workloads, identityExpiresMs: () => self.expiresAtMs });
 
   function dial(): Promise<Bus> {
     const { servers, creds } = config.nats;
@@ -508,7 +351,8 @@ export function createAgent({
         return await dial();
       } catch (error) {
         // What needs no bus does not wait for it.
-        if (accepting === 'nothing' && (await policyIsKnown('connecting'))) accept('kept');
+        if (admission.accepting === 'nothing' && (await policyIsKnown('connecting')))
+          admission.accept('kept');
         throw error;
       }
     },
@@ -517,22 +361,22 @@ export function createAgent({
       link.detach();
       link.attach(bus);
       control.attach(bus);
-      renewal?.attach(bus);
+      identity.attach(bus);
       if (!(await policyIsKnown('syncing'))) return;
-      accept('all');
+      admission.accept('all');
       await bus.flush();
       announcer.attach(bus);
     },
     async drain() {
-      accepting = 'nothing';
+      admission.close();
       workloads.drain();
       const untilMs = now() + config.drainMs;
       // What the bus has sent before it knew that we leave is still served.
       if (link.up) await Promise.race([link.flush(), wait(LIMITS.busCloseMs)]);
       // The doors stay open until then: what is still served here may have to call others.
-      while (serves() && now() < untilMs) await wait(LIMITS.tickMs);
+      while (work.serves() && now() < untilMs) await wait(LIMITS.tickMs);
       for (const door of doors) door.drain();
-      while (busy() && now() < untilMs) await wait(LIMITS.tickMs);
+      while (work.busy() && now() < untilMs) await wait(LIMITS.tickMs);
     },
     stop(bus) {
       ticker.stop();
@@ -540,7 +384,7 @@ export function createAgent({
       for (const door of doors) door.stop();
       workloads.stop();
       announcer.leave();
-      renewal?.detach();
+      identity.detach();
       control.detach();
       link.detach();
       for (const upstream of upstreams.values()) upstream.close();
@@ -562,7 +406,7 @@ export function createAgent({
         for (const door of doors) door.stop();
         throw error;
       }
-      watchIdentity();
+      identity.look();
       sweeper.wake();
       workloads.start();
       lifecycle.start();
@@ -587,11 +431,11 @@ export function createAgent({
       if (lifecycle.reason !== undefined) return lifecycle.reason;
       return lifecycle.state === 'serving' && !link.up ? 'the connection to NATS is lost' : undefined;
     },
-    counts,
+    counts: work.counts,
     registry: metrics.registry,
     describe: () => config,
     publications: () => control.describe(),
-    waiting: () => [...workloads.waiting(), ...control.waiting(), ...unknownPolicies(), ...unserved()],
+    waiting: () => [...workloads.waiting(), ...control.waiting(), ...admission.waiting()],
   });
 }
 

@@ -9,9 +9,9 @@ import type { Decision } from '../protocol/authorization/decision.ts';
 import { type AuthorizedRequest, Subject } from '../protocol/authorization/subject.ts';
 import { WeftError } from '../protocol/errors.ts';
 import { LIMITS } from '../protocol/limits.ts';
+import { createLogRate } from '../protocol/log-rate.ts';
 import type { Snapshot } from '../protocol/snapshot.ts';
 import { traceIdOf } from '../protocol/trace.ts';
-import { createLogRate } from './log-rate.ts';
 import type { Side } from './side.ts';
 
 export interface AuthorizationParts {

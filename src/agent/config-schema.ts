@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { Ajv, type ValidateFunction } from 'ajv';
 import { parseDuration } from '../protocol/duration.ts';
+import { SCHEMA_OPTIONS } from '../protocol/schema-options.ts';
 import { isSocketPath, parseListen, parseLoopback, parseUpstream } from './address.ts';
 
 const DURATION_MS_MAX = 24 * 3_600_000;
@@ -27,8 +28,7 @@ const FORMATS = {
  */
 export function compileSchema(name: 'agent' | 'mesh'): ValidateFunction {
   const schemas = [load('agent'), load('mesh')];
-  const options = { allErrors: true, verbose: true, strictRequired: false, validateSchema: false } as const;
-  const ajv = new Ajv({ ...options, formats: FORMATS, schemas });
+  const ajv = new Ajv({ ...SCHEMA_OPTIONS, allErrors: true, verbose: true, formats: FORMATS, schemas });
   const validate = ajv.getSchema(`https://weft.dev/schemas/${name}.schema.json`);
   if (validate === undefined) throw new Error(`no schema named ${name}`);
   return validate;

@@ -7,7 +7,7 @@ import { appendFile, mkdir, rename, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Logger } from 'pino';
 import { LIMITS } from '../protocol/limits.ts';
-import { createLogRate } from './log-rate.ts';
+import { createLogRate } from '../protocol/log-rate.ts';
 
 export interface EvidenceLog {
   /** Keeps a line, which has its line end. */

@@ -2,7 +2,7 @@
 import type { Logger } from 'pino';
 import { ERRORS, type WeftError } from '../protocol/errors.ts';
 import { LIMITS } from '../protocol/limits.ts';
-import { createLogRate } from './log-rate.ts';
+import { createLogRate } from '../protocol/log-rate.ts';
 import type { Side } from './side.ts';
 
 /** A request that ended with an error of ours. */

@@ -51,8 +51,14 @@ export async function agentIdentity(options: AgentIdentityOptions): Promise<Memb
   const kept = await keptMembership(folder, options);
   const unfit = kept === undefined ? 'there is none' : unfitness(kept, config);
   if (unfit === undefined) {
-    if (joinToken !== undefined)
+    if (joinToken !== undefined && !isOfKnownRoot(joinToken, kept as Membership)) {
+      log.warn(
+        { folder: folder.path },
+        'the join token is of another root than the identity of this host, and left unused; if the root was replaced while this host was away, remove the folder and start it again',
+      );
+    } else if (joinToken !== undefined) {
       log.info('this host has its identity already; the join token is left unused');
+    }
     return kept as Membership;
   }
   if (joinToken === undefined) {
@@ -112,6 +118,15 @@ function membershipOf(
       'the identity cannot be kept; a restart would lose what is new of it',
     );
   return createMembership({ folder, ...kept, wallMs: Date.now, notKept });
+}
+
+/** Of a token that cannot be read nothing is said: it is not needed. */
+function isOfKnownRoot(joinToken: string, { keyring }: Membership): boolean {
+  try {
+    return keyring.roots.includes(readJoinToken(joinToken).root);
+  } catch {
+    return true;
+  }
 }
 
 function isOf({ keyring }: Membership, { mesh, host }: AgentConfig): boolean {

@@ -2,8 +2,9 @@ import { readFileSync } from 'node:fs';
 import { Ajv } from 'ajv';
 import type { ApiVerbs, Verb } from '../protocol/api.ts';
 import type { ApiAnswer } from '../protocol/api-call.ts';
+import { SCHEMA_OPTIONS } from '../protocol/schema-options.ts';
 
-/** Reads what a call comes back with. @throws Error if it is not what a controller answers */
+/** Reads what a call comes back with, once it is known to be the controller's. @throws Error if it is not what a controller answers */
 export type AnswerReader = <V extends Verb>(verb: V, data: Uint8Array) => ApiAnswer<ApiVerbs[V]['response']>;
 
 /** Checks answers by the schema of the API. What a newer controller adds to them is left out. */
@@ -11,10 +12,9 @@ export function createAnswerReader(): AnswerReader {
   const file = new URL('../../schemas/api.schema.json', import.meta.url);
   const schema = JSON.parse(readFileSync(file, 'utf8')) as { readonly $id: string };
   const ajv = new Ajv({
+    ...SCHEMA_OPTIONS,
     removeAdditional: true,
-    strictRequired: false,
     allowUnionTypes: true,
-    validateSchema: false,
     schemas: [schema],
   });
 

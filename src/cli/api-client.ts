@@ -20,6 +20,7 @@ import { natsTls } from '../protocol/nats-tls.ts';
 import { natsUser } from '../protocol/nats-user.ts';
 import { publicNkeyOf } from '../protocol/nkey.ts';
 import { apiSubject, userInbox } from '../protocol/subjects.ts';
+import { checkSender } from './answer-check.ts';
 import { createAnswerReader } from './api-answer.ts';
 import { ApiRefusal } from './api-refusal.ts';
 import { type ContextOptions, type MeshContext, resolveContext } from './context.ts';
@@ -43,7 +44,8 @@ const AUTHOR_MAX = 256;
 export interface ApiClient {
   /**
    * @param takenMs for how long a controller is waited for if there is none
-   * @throws ApiRefusal, UnreachableError if no controller answers, UsageError if the call is too large
+   * @throws ApiRefusal, UnreachableError if no controller answers, UsageError if the call is too large; WeftError `denied` if
+   *   the answer is not the controller's
    */
   call<V extends Verb>(
     verb: V,
@@ -116,8 +118,8 @@ function unreachable(servers: readonly string[], cause: Error): UnreachableError
       );
 }
 
-/** Which mesh is called, and by whom. */
-type CallContext = Pick<MeshContext, 'mesh' | 'servers' | 'signer'>;
+/** Which mesh is called, by whom, and by what its answers are known. */
+type CallContext = Pick<MeshContext, 'mesh' | 'servers' | 'signer' | 'rootKey'>;
 
 export function createApiClient(connection: NatsConnection, context: CallContext): ApiClient {
   const readAnswer = createAnswerReader();
@@ -149,8 +151,11 @@ export function createApiClient(connection: NatsConnection, context: CallContext
     timeout: number,
   ): Promise<Try<ApiVerbs[V]['response']>> {
     try {
-      const { data } = await connection.request(apiSubject(context.mesh, verb), payload, { timeout });
-      return { kind: 'answered', answer: readAnswer(verb, data) };
+      const { mesh } = context;
+      const rootKey = await context.rootKey();
+      const message = await connection.request(apiSubject(mesh, verb), payload, { timeout });
+      checkSender(rootKey, { mesh, verb, call: payload }, message);
+      return { kind: 'answered', answer: readAnswer(verb, message.data) };
     } catch (error) {
       if (isNoResponders(error)) return { kind: 'nobody' };
       return causeOf(error) instanceof TimeoutError ? { kind: 'silence' } : { kind: 'failed', error };

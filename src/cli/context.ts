@@ -1,12 +1,14 @@
 /** Which mesh a command is about: from its options, else from the context file that `weft up` and `weft init` write. */
 import type { KeyObject } from 'node:crypto';
-import { readFile, stat } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
-import { isLabel } from '../protocol/names.ts';
 import { ed25519PrivateKey, seedBytes, verificationKey } from '../protocol/nkey.ts';
-import { readRoot } from '../protocol/root.ts';
+import { type Root, readRoot } from '../protocol/root.ts';
 import { signingKey } from '../protocol/signed-document.ts';
+import { type ContextFile, readWholeContextFile } from './context-file.ts';
+import { checkCredsFile } from './creds-file.ts';
 import { UsageError } from './exit.ts';
+import { labelOf } from './label.ts';
 import { readRootFile } from './mesh-folder.ts';
 import { findNatsKey } from './nats-keys.ts';
 import { readNatsServers } from './nats-servers.ts';
@@ -38,28 +40,21 @@ export interface MeshContext {
   readonly creds: string | undefined;
   /** Where the keys of the mesh are: beside its root, or its context file. */
   readonly folder?: string | undefined;
+  /** The context file that says which mesh it is; undefined if the options alone do. */
+  readonly contextFile?: string | undefined;
   /** Of the NATS user of whoever works there, if it has one. Secret. */
   readonly natsSeed?: string | undefined;
   /** The operator's key if one is named, else the root's. @throws UsageError if neither is at hand */
   signer(): Promise<CallSigner>;
-  /** The root's private key. @throws UsageError if it is not at hand */
-  signingKey(): Promise<KeyObject>;
+  /** With its private key. @throws UsageError if it is not at hand */
+  root(): Promise<Root>;
   /** Public NKey of the root. @throws UsageError if it is not known */
   rootPublicKey(): Promise<string>;
   /** The same, for what the controller has signed. @throws UsageError if it is not known */
   rootKey(): Promise<KeyObject>;
 }
 
-interface ContextFile {
-  readonly path: string;
-  readonly mesh: string;
-  readonly nats: readonly string[];
-  readonly rootPublicKey: string;
-  readonly creds?: string;
-  readonly operator?: string;
-}
-
-const PUBLIC_KEY = /^A[A-Z2-7]{55}$/;
+type FoundContext = ContextFile & { readonly path: string };
 
 /** @throws UsageError if it is not said which mesh, or where its NATS is, or what is said cannot be read */
 export async function resolveContext(
@@ -71,14 +66,13 @@ export async function resolveContext(
   const file = other ? undefined : found;
   const mesh = options.mesh ?? file?.mesh;
   const addresses = options.nats ?? file?.nats.join(',');
-  if (mesh !== undefined && !isLabel(mesh))
-    throw new UsageError('--mesh: expected a DNS label: a-z, 0-9 and -, at most 63');
+  if (mesh !== undefined) labelOf('--mesh', mesh);
   if (other && (options.context !== undefined || addresses === undefined))
     throw new UsageError(otherMesh(options, found));
   if (mesh === undefined || addresses === undefined) throw new UsageError(unknownMesh(options, cwd));
   const servers = readNatsServers(addresses);
   const creds = options.creds ?? (file?.creds && resolve(dirname(file.path), file.creds));
-  if (creds !== undefined) await readCreds(creds);
+  if (creds !== undefined) await checkCredsFile(creds);
   const rootFile = options.root ?? (file && join(dirname(file.path), 'root.nk'));
   const folder = rootFile && dirname(resolve(cwd, rootFile));
   const operatorFile = operatorFileOf(options, file, env);
@@ -86,15 +80,16 @@ export async function resolveContext(
   const natsKey =
     folder === undefined || operator !== undefined ? operator : await findNatsKey(folder, 'operator');
 
-  const rootSigningKey = async () => {
+  const root = async () => {
     if (rootFile === undefined) throw new UsageError(noRoot(mesh, found));
-    const { seed } = await readRootFile(rootFile);
-    return signingKey(readRoot(seed));
+    return readRoot((await readRootFile(rootFile)).seed);
   };
   const rootPublicKey = async () => {
     if (options.root !== undefined) return (await readRootFile(options.root)).publicKey;
-    if (file === undefined) throw new UsageError(noRoot(mesh, found));
-    return file.rootPublicKey;
+    // Whoever has given an operator its credentials has given it the root with them.
+    const known = operator?.root ?? file?.rootPublicKey;
+    if (known === undefined) throw new UsageError(noRoot(mesh, found));
+    return known;
   };
 
   return Object.freeze({
@@ -102,6 +97,7 @@ export async function resolveContext(
     servers,
     creds,
     folder,
+    contextFile: file?.path,
     natsSeed: natsKey?.seed,
     async signer() {
       if (operator !== undefined) {
@@ -110,9 +106,9 @@ export async function resolveContext(
       const isThere = rootFile !== undefined && (await stat(rootFile).catch(() => undefined)) !== undefined;
       // Of a root that is named it is said why it cannot be read.
       if (!isThere && options.root === undefined) throw new UsageError(noSigner(mesh));
-      return { key: await rootSigningKey() };
+      return { key: signingKey(await root()) };
     },
-    signingKey: rootSigningKey,
+    root,
     rootPublicKey,
     rootKey: async () => verificationKey(await rootPublicKey()),
   });
@@ -121,7 +117,7 @@ export async function resolveContext(
 /** What is named in the command goes first; who names the root there means the root. */
 function operatorFileOf(
   { operator, root }: ContextOptions,
-  file: ContextFile | undefined,
+  file: FoundContext | undefined,
   env: NodeJS.ProcessEnv,
 ): string | undefined {
   if (operator !== undefined || root !== undefined) return operator;
@@ -134,10 +130,10 @@ async function contextFile(
   { context }: ContextOptions,
   cwd: string,
   env: NodeJS.ProcessEnv,
-): Promise<ContextFile | undefined> {
+): Promise<FoundContext | undefined> {
   const named = context ?? (env.WEFT_CONTEXT || undefined);
   const path = named === undefined ? await findContext(cwd) : resolve(cwd, named);
-  return path === undefined ? undefined : readContext(path);
+  return path === undefined ? undefined : { ...(await readWholeContextFile(path)), path };
 }
 
 /** `.weft/context.json` in the working folder, else in the nearest folder above it. */
@@ -147,42 +143,6 @@ async function findContext(cwd: string): Promise<string | undefined> {
     if ((await stat(path).catch(() => undefined))?.isFile()) return path;
     if (folder === dirname(folder)) return undefined;
   }
-}
-
-async function readContext(path: string): Promise<ContextFile> {
-  const text = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
-    throw new UsageError(`cannot read the context file ${path} (${error.code})`);
-  });
-  let file: Partial<ContextFile> | null;
-  try {
-    file = JSON.parse(text) as Partial<ContextFile> | null;
-  } catch {
-    throw new UsageError(`${path} is not JSON: is it a context file? \`weft init\` and \`weft up\` write it`);
-  }
-  const { mesh, nats, rootPublicKey, creds, operator } = file ?? {};
-  const sound =
-    typeof mesh === 'string' &&
-    Array.isArray(nats) &&
-    nats.length > 0 &&
-    nats.every((server) => typeof server === 'string') &&
-    typeof rootPublicKey === 'string' &&
-    PUBLIC_KEY.test(rootPublicKey) &&
-    [creds, operator].every((one) => one === undefined || typeof one === 'string');
-  if (!sound) throw new UsageError(`${path}: expected mesh, nats (a list) and rootPublicKey (A…)`);
-  return {
-    path,
-    mesh,
-    nats,
-    rootPublicKey,
-    ...(creds === undefined ? {} : { creds }),
-    ...(operator === undefined ? {} : { operator }),
-  };
-}
-
-async function readCreds(file: string): Promise<void> {
-  await readFile(file).catch((error: NodeJS.ErrnoException) => {
-    throw new UsageError(`cannot read the credentials ${file} (${error.code})`);
-  });
 }
 
 function unknownMesh({ mesh, nats }: ContextOptions, cwd: string): string {
@@ -201,15 +161,15 @@ function noSigner(mesh: string): string {
   );
 }
 
-function otherMesh({ mesh = '' }: ContextOptions, { path, mesh: owner }: ContextFile): string {
+function otherMesh({ mesh = '' }: ContextOptions, { path, mesh: owner }: FoundContext): string {
   return (
     `which mesh? --mesh says ${printable(mesh)}, and the context ${printable(path)} is of the mesh ${printable(owner)}. ` +
     `Leave --mesh out, name the context file of ${printable(mesh)} with --context, or leave --context out and give --nats URL`
   );
 }
 
-function noRoot(mesh: string, other: ContextFile | undefined): string {
+function noRoot(mesh: string, other: FoundContext | undefined): string {
   const not =
     other === undefined ? '' : ` (${printable(other.path)} is of the mesh ${printable(other.mesh)})`;
-  return `no root of the mesh ${mesh} at hand${not}: name its file with --root, or a context file beside it with --context`;
+  return `no root of the mesh ${mesh} at hand${not}: name its file with --root, or a context file with --context; an operator's new credentials say it too`;
 }

@@ -1,22 +1,23 @@
 import { randomBytes } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import type { NatsConnection } from '@nats-io/nats-core';
-import { type Logger, pino } from 'pino';
+import { pino } from 'pino';
 import { type HttpApi, listenHttpApi } from '../controller/api/http-api.ts';
 import { connectController } from '../controller/connect.ts';
-import { type Controller, type ControllerOptions, startController } from '../controller/controller.ts';
+import { type Controller, startController } from '../controller/controller.ts';
 import { ForeignRootError } from '../controller/root-check.ts';
 import type { DefaultAction } from '../protocol/authorization/authorization.ts';
-import { LIMITS } from '../protocol/limits.ts';
-import { isLabel } from '../protocol/names.ts';
+import { checkCredsFile } from './creds-file.ts';
 import { EXIT, UsageError } from './exit.ts';
+import { labelOf } from './label.ts';
 import { findDefaultAction, findRootFile } from './mesh-folder.ts';
 import { findNatsKey } from './nats-keys.ts';
+import { readNatsServers } from './nats-servers.ts';
 import { keepOwnNats } from './own-nats-users.ts';
 import { release } from './release.ts';
-import { readRootFiles } from './root-files.ts';
+import { untilDone } from './retry.ts';
+import { areOtherRoots, readRootFiles } from './root-files.ts';
 
 export interface ControllerCommandOptions {
   readonly nats: string;
@@ -33,6 +34,8 @@ export interface ControllerCommandOptions {
 const ADMIN = /^(127(?:\.\d{1,3}){3}|\[::1\]|localhost):(\d{1,5})$/;
 /** What is told to stop does not outlive this, whatever still hangs. */
 const STOP_MS = 2_000;
+/** How often it looks whether the files of the roots say something else. */
+const LOOK_MS = 1_000;
 
 /**
  * `weft controller`: runs a controller of the mesh until SIGTERM or SIGINT (exit 0), or until the parent that gave it a pipe
@@ -40,14 +43,13 @@ const STOP_MS = 2_000;
  * @throws UsageError; ForeignRootError if the mesh is that of another root; Error if the admin address is taken
  */
 export async function controller(options: ControllerCommandOptions): Promise<number> {
-  const { mesh } = options;
-  if (!isLabel(mesh))
-    throw new UsageError(`--mesh: found ${JSON.stringify(mesh)}, expected a DNS label in lower case`);
+  const mesh = labelOf('--mesh', options.mesh);
+  const servers = readNatsServers(options.nats);
   const admin = readAdmin(options.admin);
-  const rootFile = await findRootFile(options.root, '.', process.cwd());
+  const rootFile = await findRootFile(options.root, process.cwd());
   await readRootFiles(rootFile);
   const defaultAction = options.defaultAction ?? (await findDefaultAction(rootFile)) ?? 'allow';
-  if (options.creds !== undefined) await readCreds(options.creds);
+  if (options.creds !== undefined) await checkCredsFile(options.creds);
   const natsKey = await findNatsKey(dirname(resolve(rootFile)), 'controller');
   const id = randomBytes(8).toString('hex');
   const log = pino(
@@ -73,9 +75,11 @@ export async function controller(options: ControllerCommandOptions): Promise<num
   let connection: NatsConnection | undefined;
   let heartbeats: NatsConnection | undefined;
   try {
-    const dialled = { ...options, natsSeed: natsKey?.seed };
-    connection = await untilDialled(dialled, ending.signal, log);
-    heartbeats = await untilDialled(dialled, ending.signal, log);
+    const dial = () => connectController({ servers, creds: options.creds, natsSeed: natsKey?.seed });
+    const undialled = (reason: string) =>
+      log.warn({ servers, reason }, 'NATS cannot be reached; trying again');
+    connection = await untilDone(dial, ending.signal, undialled);
+    heartbeats = await untilDone(dial, ending.signal, undialled);
     if (connection !== undefined && heartbeats !== undefined) {
       const started = { connection, heartbeats, mesh, id, log, defaultAction };
       const told = permissions === undefined ? {} : { usersChanged: permissions.tell };
@@ -83,9 +87,22 @@ export async function controller(options: ControllerCommandOptions): Promise<num
       void Promise.race([connection.closed(), heartbeats.closed()]).then(orphaned);
       while (!ending.signal.aborted) {
         const again = Promise.withResolvers<void>();
-        const { present: root, other } = await readRootFiles(rootFile);
+        const files = await readRootFiles(rootFile);
+        const { present: root, other } = files;
         const roots = { root, ...(other === undefined ? {} : { otherRoot: other }) };
-        running = await untilStarted({ ...started, ...roots, ...told, reload: again.resolve }, ending.signal);
+        const look = async () => {
+          if (await areOtherRoots(rootFile, files)) again.resolve();
+        };
+        // A controller that stands by is called by nobody when another root takes the place of the present one.
+        const looking = setInterval(look, LOOK_MS).unref();
+        void again.promise.then(() => clearInterval(looking));
+        const start = () =>
+          startController({ release: release(), ...started, ...roots, ...told, reload: look });
+        // JetStream of a server, or of a cluster, that has just started takes a moment.
+        running = await untilDone(start, ending.signal, (reason, error) => {
+          if (error instanceof ForeignRootError) throw error;
+          log.warn({ reason }, 'JetStream cannot be used yet (is it enabled?); trying again');
+        });
         if (running === undefined) break;
         http?.serve(running);
         const served = { ...admin, mesh, release: release(), controller: running };
@@ -112,45 +129,6 @@ export async function controller(options: ControllerCommandOptions): Promise<num
   return code;
 }
 
-async function untilDialled(
-  { nats, creds, natsSeed }: ControllerCommandOptions & { readonly natsSeed: string | undefined },
-  signal: AbortSignal,
-  log: Logger,
-): Promise<NatsConnection | undefined> {
-  const servers = nats.split(',').map((server) => server.trim());
-  for (let said = ''; !signal.aborted; ) {
-    try {
-      return await connectController({ servers, creds, natsSeed });
-    } catch (error) {
-      const text = error instanceof Error ? error.message : String(error);
-      if (text !== said) log.warn({ servers, reason: text }, 'NATS cannot be reached; trying again');
-      said = text;
-    }
-    await wait(LIMITS.redialMs, undefined, { signal }).catch(() => {});
-  }
-  return undefined;
-}
-
-/** JetStream of a server, or of a cluster, that has just started takes a moment. */
-async function untilStarted(
-  options: Omit<ControllerOptions, 'release' | 'timing'>,
-  signal: AbortSignal,
-): Promise<Controller | undefined> {
-  for (let said = ''; !signal.aborted; ) {
-    try {
-      return await startController({ release: release(), ...options });
-    } catch (error) {
-      if (error instanceof ForeignRootError) throw error;
-      const text = error instanceof Error ? error.message : String(error);
-      if (text !== said)
-        options.log.warn({ reason: text }, 'JetStream cannot be used yet (is it enabled?); trying again');
-      said = text;
-    }
-    await wait(LIMITS.redialMs, undefined, { signal }).catch(() => {});
-  }
-  return undefined;
-}
-
 function readAdmin(text: string): { readonly host: string; readonly port: number } {
   const [, host, digits] = ADMIN.exec(text) ?? [];
   const port = Number(digits);
@@ -168,12 +146,6 @@ function adminFault(address: string, { code = 'it failed' }: NodeJS.ErrnoExcepti
   return code === 'EADDRINUSE'
     ? `the admin address ${address} is taken, by another controller perhaps: ${next}`
     : `cannot listen on the admin address ${address} (${code}): ${next}`;
-}
-
-async function readCreds(file: string): Promise<void> {
-  await readFile(file).catch((error: NodeJS.ErrnoException) => {
-    throw new UsageError(`cannot read the credentials ${file} (${error.code})`);
-  });
 }
 
 function aborted(signal: AbortSignal): Promise<void> {

@@ -1,7 +1,7 @@
 import { resolve } from 'node:path';
 import type { DefaultAction } from '../protocol/authorization/authorization.ts';
-import { isLabel } from '../protocol/names.ts';
-import { EXIT, UsageError } from './exit.ts';
+import { EXIT } from './exit.ts';
+import { labelOf } from './label.ts';
 import { createMesh, meshFolder } from './mesh-folder.ts';
 import { readNatsServers } from './nats-servers.ts';
 
@@ -14,13 +14,11 @@ export interface InitOptions {
 
 /** `weft init`: makes the root of a new mesh and says what to do with it. */
 export async function init(options: InitOptions): Promise<number> {
-  if (!isLabel(options.mesh)) {
-    throw new UsageError('--mesh: expected a DNS label: a-z, 0-9 and -, at most 63 characters');
-  }
+  const mesh = labelOf('--mesh', options.mesh);
   const servers = readNatsServers(options.nats);
   const folder = meshFolder(resolve(options.dir));
-  const { rootPublicKey } = await createMesh(folder, options.mesh, servers, options.defaultAction);
-  process.stdout.write(`mesh ${options.mesh}, root ${rootPublicKey}
+  const { rootPublicKey } = await createMesh(folder, mesh, servers, options.defaultAction);
+  process.stdout.write(`mesh ${mesh}, root ${rootPublicKey}
 
 ${folder.rootFile} is the secret of the whole mesh: whoever has it is the mesh.
 Controllers and those who run the mesh need it, agents do not; keep it readable for weft alone.

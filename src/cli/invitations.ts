@@ -7,12 +7,14 @@ import type { ApiClient } from './api-client.ts';
 import type { MeshContext } from './context.ts';
 import { makeToken } from './join-token.ts';
 import type { MeshAgent } from './mesh-config.ts';
+import type { RootFiles } from './root-files.ts';
 
 /** Hosts of this machine start at once. */
 const TTL_MS = 10 * 60_000;
 
 /**
- * Whether an agent can start with what it has kept: an identity of this root, for the workloads that it has now.
+ * Whether an agent can start with what it has kept: an identity of these roots, for the workloads that it has now. One that has
+ * not heard of the root that signs would believe nobody.
  * @param data its data folder
  * @throws Error if what it has kept is damaged
  */
@@ -20,13 +22,14 @@ export async function hasIdentity(
   agent: MeshAgent,
   data: string,
   mesh: string,
-  rootPublicKey: string,
+  { present, other }: RootFiles,
 ): Promise<boolean> {
   const kept = await createIdentityFolder(data).load();
-  if (kept === undefined) return false;
-  const root = verificationKey(rootPublicKey);
+  if (!kept?.stored.roots.includes(present.publicKey)) return false;
+  const roots = [present, ...(other === undefined ? [] : [other])];
+  const keys = roots.map(({ publicKey }) => verificationKey(publicKey));
   try {
-    const { workloads } = checkIdentity(root, mesh, kept.stored.identity, Date.now());
+    const { workloads } = checkIdentity(keys, mesh, kept.stored.identity, Date.now());
     return agent.services.every((service) => workloads.has(service));
   } catch {
     return false;

@@ -17,7 +17,7 @@ export interface NewToken {
 /**
  * Has the controller make a token.
  * @returns its text, which is secret, and until when it can be used, wall clock
- * @throws ApiRefusal, UnreachableError; WeftError `denied` if what comes back is not of this mesh's root
+ * @throws ApiRefusal, UnreachableError; WeftError `denied` if what comes back is not the controller's
  */
 export async function makeToken(
   api: ApiClient,
@@ -28,7 +28,7 @@ export async function makeToken(
   const keys = nacl.box.keyPair();
   const sealTo = Buffer.from(keys.publicKey).toString('base64url');
   const { sealed } = await api.call('token', { host, workloads, ttlMs, sealTo });
-  const { id, secret, expiresMs } = openToken(await context.rootKey(), context.mesh, keys, sealed);
+  const { id, secret, expiresMs } = openToken(keys, sealed);
   const text = joinTokenText({
     mesh: context.mesh,
     host,

@@ -2,9 +2,13 @@ import { readFile, rm, writeFile } from 'node:fs/promises';
 
 /**
  * Takes a folder for this process: a file that names it. One that a crash has left behind is taken over.
+ * @param taken what is the matter if another process holds it
  * @throws Error if another process holds it.
  */
-export async function takeLock(file: string): Promise<{ release(): Promise<void> }> {
+export async function takeLock(
+  file: string,
+  taken = 'a mesh runs from this folder already',
+): Promise<{ release(): Promise<void> }> {
   const own = `${process.pid} ${await startTime(process.pid)}\n`;
   for (let attempt = 0; attempt < 3; attempt++) {
     try {
@@ -15,7 +19,7 @@ export async function takeLock(file: string): Promise<{ release(): Promise<void>
     }
     const [, pid, started] = /^(\d{1,10}) (\d*)\n$/.exec(await readFile(file, 'utf8').catch(() => '')) ?? [];
     if (pid !== undefined && isAlive(Number(pid)) && (await startTime(Number(pid))) === started) {
-      throw new Error(`a mesh runs from this folder already: process ${pid} holds ${file}. End it first.`);
+      throw new Error(`${taken}: process ${pid} holds ${file}. End it first.`);
     }
     await rm(file, { force: true });
   }

@@ -1,6 +1,6 @@
 /** An operator's credentials, in one file: the key, and what the root says of it. */
 import { readFile, writeFile } from 'node:fs/promises';
-import { publicNkeyOf } from '../protocol/nkey.ts';
+import { isPublicNkey, publicNkeyOf } from '../protocol/nkey.ts';
 import type { Role } from '../protocol/operator.ts';
 import { UsageError } from './exit.ts';
 
@@ -10,7 +10,9 @@ export interface OperatorCredentials {
   readonly role: Role;
   /** RFC 3339. */
   readonly expires: string;
-  /** Signed by the root; the fields before it are there for people. */
+  /** Public NKey of the mesh's root: what the controller answers is known by it. */
+  readonly root?: string;
+  /** Signed by the root; name, role and expires are there for people. */
   readonly document: string;
   /** NKey (`SU…`): calls are signed with it, and it is the operator's NATS user. Secret. */
   readonly seed: string;
@@ -38,8 +40,9 @@ export async function readOperatorFile(file: string, mesh: string): Promise<Oper
   } catch {
     // Said below.
   }
-  const { document, seed } = found ?? {};
-  if (typeof document !== 'string' || typeof seed !== 'string' || publicNkeyOf('user', seed) === undefined) {
+  const { document, seed, root } = found ?? {};
+  const keyed = typeof seed === 'string' && publicNkeyOf('user', seed) !== undefined;
+  if (typeof document !== 'string' || !keyed || !(root === undefined || isPublicNkey('account', root))) {
     throw new UsageError(`${file}: expected the whole file that \`weft operator create\` wrote`);
   }
   if (found?.mesh !== mesh) {

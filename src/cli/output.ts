@@ -1,4 +1,6 @@
-import { stringify } from 'yaml';
+import { createRequire } from 'node:module';
+
+const require = createRequire(import.meta.url);
 
 /** How a command prints data: for people, or for programs. */
 export type OutputFormat = 'table' | 'json' | 'yaml';
@@ -18,6 +20,8 @@ export function dataText(format: 'json' | 'yaml', data: unknown): string {
  * YAML as people write it: no anchors, no folded lines, and in quotes what readers of YAML 1.1 take for something else.
  */
 export function yamlText(data: unknown): string {
+  // Most commands print none, and it would be a quarter of their start.
+  const { stringify } = require('yaml') as typeof import('yaml');
   const options = { aliasDuplicateObjects: false, compat: 'yaml-1.1', lineWidth: 0 } as const;
   return withoutControls(stringify(data, options));
 }

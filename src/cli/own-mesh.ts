@@ -32,7 +32,7 @@ export async function withOwnMesh<T>(
     creds,
     natsSeed,
     signer: async () => ({ key: signingKey(await root()) }),
-    signingKey: async () => signingKey(await root()),
+    root,
     rootPublicKey: async () => (await root()).publicKey,
     rootKey: async () => verificationKey((await root()).publicKey),
   };

@@ -1,10 +1,10 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import type { ApiVerbs, ChangeResult } from '../protocol/api.ts';
-import { parseDuration } from '../protocol/duration.ts';
 import type { ApiClient } from './api-client.ts';
 import { EXIT, UsageError } from './exit.ts';
 import { note } from './output.ts';
 import { printable } from './printable.ts';
+import { parseSpan } from './span.ts';
 
 const POLL_MS = 100;
 
@@ -17,7 +17,7 @@ export interface WaitOptions {
 
 /** @throws UsageError */
 export function timeoutOf({ timeout }: WaitOptions): number {
-  const timeoutMs = parseDuration(timeout);
+  const timeoutMs = parseSpan(timeout);
   if (timeoutMs === undefined) {
     throw new UsageError('--timeout: expected a duration like 500ms, 30s or 2m');
   }

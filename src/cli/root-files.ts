@@ -1,8 +1,11 @@
 /**
  * The files of a mesh's roots: `root.nk` signs. While another root takes its place, that one waits beside it as
  * `root-next.nk`, until all agents know it; then it is `root.nk`, and the one before is `root-former.nk`, until nobody needs it.
+ *
+ * Each step can end anywhere, also by a power failure, and be done again: a file is all of its text or is not there.
  */
-import { rename, rm, stat, writeFile } from 'node:fs/promises';
+import { randomBytes } from 'node:crypto';
+import { open, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { createRoot, type Root, readRoot } from '../protocol/root.ts';
 import { UsageError } from './exit.ts';
@@ -20,40 +23,77 @@ const beside = (rootFile: string, name: string) => join(dirname(resolve(rootFile
 const NEXT = 'root-next.nk';
 const FORMER = 'root-former.nk';
 
-/** @throws UsageError if one of them cannot be read, or there are three */
+/** @throws UsageError if one of them cannot be read, or there are three roots */
 export async function readRootFiles(rootFile: string): Promise<RootFiles> {
   const present = readRoot((await readRootFile(rootFile)).seed);
-  const [next, former] = [beside(rootFile, NEXT), beside(rootFile, FORMER)];
-  const [hasNext, hasFormer] = [await isThere(next), await isThere(former)];
-  if (hasNext && hasFormer) {
+  /** One that is the present root says nothing: the exchange has ended between two files, or was copied in parts. */
+  const another = async (name: string): Promise<Root | undefined> => {
+    const file = beside(rootFile, name);
+    if ((await stat(file).catch(() => undefined)) === undefined) return undefined;
+    const root = readRoot((await readRootFile(file)).seed);
+    return root.publicKey === present.publicKey ? undefined : root;
+  };
+  const [next, former] = [await another(NEXT), await another(FORMER)];
+  if (next !== undefined && former !== undefined) {
     throw new UsageError(
-      `${next} and ${former} are both there: one root takes the place of another at a time`,
+      `${beside(rootFile, NEXT)} and ${beside(rootFile, FORMER)} are both there: one root takes the place of another at a time`,
     );
   }
-  if (!hasNext && !hasFormer) return { phase: 'single', present, other: undefined };
-  const other = readRoot((await readRootFile(hasNext ? next : former)).seed);
-  // It was interrupted between two files: they are one root.
-  if (other.publicKey === present.publicKey) return { phase: 'single', present, other: undefined };
-  return { phase: hasNext ? 'next' : 'former', present, other };
+  if (next !== undefined) return { phase: 'next', present, other: next };
+  return { phase: former === undefined ? 'single' : 'former', present, other: former };
 }
 
-/** Makes the next root. */
+/** Whether they say something else than before; not while they cannot be read. */
+export async function areOtherRoots(rootFile: string, before: RootFiles): Promise<boolean> {
+  const now = await readRootFiles(rootFile).catch(() => before);
+  const names = ({ present, other }: RootFiles) => [present, other].map((root) => root?.publicKey).join();
+  return names(now) !== names(before);
+}
+
+/** Makes the next root. To be called while there is one root. @throws the error of the file system */
 export async function makeNextRoot(rootFile: string): Promise<void> {
-  await writeFile(beside(rootFile, NEXT), `${createRoot().seed}\n`, { mode: 0o600, flag: 'wx' });
+  await putSecret(beside(rootFile, NEXT), `${createRoot().seed}\n`);
 }
 
-/** The next root becomes the present one. Interrupted anywhere, it can be called again. */
+/** The next root becomes the present one. To be called while there is a next one. @throws the error of the file system */
 export async function exchangeRoots(rootFile: string): Promise<void> {
   const { seed } = await readRootFile(rootFile);
-  await writeFile(beside(rootFile, FORMER), `${seed}\n`, { mode: 0o600 });
+  await putSecret(beside(rootFile, FORMER), `${seed}\n`);
   await rename(beside(rootFile, NEXT), rootFile);
+  await syncFolder(rootFile);
 }
 
-/** The former root is known no more. */
+/** The former root is known no more. To be called after the exchange: a next root that is there is a copy of the present one. */
 export async function dropFormerRoot(rootFile: string): Promise<void> {
-  await rm(beside(rootFile, FORMER), { force: true });
+  for (const name of [NEXT, FORMER]) await rm(beside(rootFile, name), { force: true });
+  await syncFolder(rootFile);
 }
 
-async function isThere(path: string): Promise<boolean> {
-  return (await stat(path).catch(() => undefined)) !== undefined;
+/** Writes a file that nobody else may read, whole. */
+async function putSecret(file: string, text: string): Promise<void> {
+  const fresh = `${file}.${randomBytes(6).toString('hex')}.tmp`;
+  try {
+    const handle = await open(fresh, 'wx', 0o600);
+    try {
+      await handle.writeFile(text);
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+    await rename(fresh, file);
+  } catch (error) {
+    await rm(fresh, { force: true });
+    throw error;
+  }
+  await syncFolder(file);
+}
+
+/** A new name in a folder outlives a power failure once the folder has been written too. */
+async function syncFolder(file: string): Promise<void> {
+  const handle = await open(dirname(resolve(file)));
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
 }

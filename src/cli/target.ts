@@ -1,8 +1,9 @@
 import { KINDS, kindOf, parseResourceRef } from '../controller/resources/resource.ts';
 import type { ResourceName } from '../protocol/api.ts';
-import { DEFAULT_NAMESPACE, isLabel, parseServiceName } from '../protocol/names.ts';
+import { DEFAULT_NAMESPACE, parseServiceName } from '../protocol/names.ts';
 import { nearestWord } from '../protocol/nearest-word.ts';
 import { UsageError } from './exit.ts';
+import { labelOf } from './label.ts';
 import { printable } from './printable.ts';
 
 export interface NamespaceOptions {
@@ -11,8 +12,7 @@ export interface NamespaceOptions {
 
 /** The namespace of `-n`, or the default one. @throws UsageError */
 export function namespaceOf({ namespace = DEFAULT_NAMESPACE }: NamespaceOptions): string {
-  if (!isLabel(namespace)) throw new UsageError('-n: expected a DNS label: a-z, 0-9 and -, at most 63');
-  return namespace;
+  return labelOf('-n', namespace);
 }
 
 /** The one resource that `httproute/orders` or `httproute orders` names. @throws UsageError */

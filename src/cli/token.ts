@@ -1,11 +1,11 @@
-import { parseDuration } from '../protocol/duration.ts';
-import { isLabel } from '../protocol/names.ts';
 import { withApi } from './api-client.ts';
 import type { ContextOptions } from './context.ts';
 import { EXIT, UsageError } from './exit.ts';
 import { makeToken } from './join-token.ts';
+import { labelOf } from './label.ts';
 import { findNatsKey } from './nats-keys.ts';
 import { note } from './output.ts';
+import { parseSpan } from './span.ts';
 import { type NamespaceOptions, serviceOf } from './target.ts';
 
 export interface TokenOptions extends ContextOptions, NamespaceOptions {
@@ -20,8 +20,7 @@ const TTL_MAX_MS = 30 * 24 * 3_600_000;
 
 /** `weft token create`: what one host joins the mesh with. The token alone goes to stdout. */
 export async function createToken(options: TokenOptions): Promise<number> {
-  const { host } = options;
-  if (!isLabel(host)) throw new UsageError('--host: expected a DNS label: a-z, 0-9 and -, at most 63');
+  const host = labelOf('--host', options.host);
   const names = options.workloads.split(',').map((name) => name.trim());
   const workloads = names.filter((name) => name !== '').map((name) => serviceOf(name, options));
   if (workloads.length === 0) {
@@ -29,9 +28,9 @@ export async function createToken(options: TokenOptions): Promise<number> {
       '--workloads: expected the services that the host may speak and serve for, with commas',
     );
   }
-  const ttlMs = parseDuration(options.ttl);
+  const ttlMs = parseSpan(options.ttl);
   if (ttlMs === undefined || ttlMs < TTL_MIN_MS || ttlMs > TTL_MAX_MS) {
-    throw new UsageError('--ttl: expected a duration from 1m to 720h');
+    throw new UsageError('--ttl: expected a duration from 1m to 30d, like 15m or 7d');
   }
   return withApi(options, async (api, context) => {
     const { folder } = context;

@@ -19,6 +19,7 @@ import { withOwnMesh } from './own-mesh.ts';
 import { type OwnNats, prepareOwnNats, startOwnNats } from './own-nats.ts';
 import { readConfigFile } from './read-config.ts';
 import { untilReady } from './ready.ts';
+import { readRootFiles } from './root-files.ts';
 import { type Supervised, supervise } from './supervise.ts';
 
 export interface UpOptions {
@@ -77,7 +78,8 @@ async function runMesh(
     const wall = 'port' in config.nats ? await ownWall(config, folder) : undefined;
     if ('port' in config.nats) bus = await startOwnNats(config.nats.port, folder.path, say, wall!.config);
     const nats = 'port' in config.nats ? { servers: [bus!.url] } : config.nats;
-    const context = await ensureMesh(folder, config.mesh, nats.servers);
+    await ensureMesh(folder, config.mesh, nats.servers);
+    const roots = await readRootFiles(folder.rootFile);
     const files = await Promise.all(
       config.agents.map((agent) =>
         writeAgentFile(folder, {
@@ -112,7 +114,7 @@ async function runMesh(
     });
     const starting = config.agents.map(async (entry, index) => {
       const { host } = entry;
-      const enrolled = await hasIdentity(entry, dataOf(folder, host), config.mesh, context.rootPublicKey);
+      const enrolled = await hasIdentity(entry, dataOf(folder, host), config.mesh, roots);
       // Who has an identity needs no controller to start.
       if (!enrolled) await Promise.race([controlled, ended]);
       if (ending.signal.aborted) return;

@@ -26,6 +26,8 @@ export function connectController({ servers, creds, natsSeed }: ConnectOptions):
       ? {}
       : natsUser(() => natsSeed, userInbox(publicNkeyOf('user', natsSeed)!))),
     name: 'weft-controller',
+    // An error is made for each request otherwise, before there is one.
+    noAsyncTraces: true,
     timeout: LIMITS.busDialMs,
     maxReconnectAttempts: -1,
     reconnectTimeWait: LIMITS.busRedialMs,

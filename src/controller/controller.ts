@@ -8,7 +8,7 @@ import type { NatsUsers } from '../nats/users.ts';
 import { CHANGING_VERBS } from '../protocol/api-call.ts';
 import type { DefaultAction } from '../protocol/authorization/authorization.ts';
 import { LIMITS } from '../protocol/limits.ts';
-import { NO_REVISION } from '../protocol/revision.ts';
+import { createLogRate } from '../protocol/log-rate.ts';
 import type { Root } from '../protocol/root.ts';
 import { heartbeatsSubject } from '../protocol/subjects.ts';
 import { type Api, createApi } from './api/api.ts';
@@ -150,6 +150,10 @@ export async function startController(options: ControllerOptions): Promise<Contr
         log.error({ err: error }, 'the audit stream cannot be written; entries wait, and changes are made');
     },
   });
+  /** Anybody can bring them about, any number. */
+  const mayLogRefusal = createLogRate(CONTROLLER_LIMITS.refusalsLoggedPerSecond, now, (count) =>
+    log.warn({ count }, 'more joins and renewals were refused'),
+  );
   const refusals = createIncidents(CONTROLLER_LIMITS.tamperedToldMs, wallMs);
   const identities = createIdentities({
     mesh,
@@ -162,6 +166,7 @@ export async function startController(options: ControllerOptions): Promise<Contr
     wallMs,
     inTurn: (task) => inTurn(task),
     leading: () => leading(),
+    settled: () => fleet.listenedMs >= timing.agentLeaseMs,
     publisher: () => publisher,
     endpointsChanged: (services) => distributor.endpointsChanged(services),
     failed,
@@ -174,7 +179,7 @@ export async function startController(options: ControllerOptions): Promise<Contr
     refused(verb, details) {
       metrics.grantRefused(verb);
       refusals.add(details);
-      log.warn({ verb, details }, 'an agent was granted nothing');
+      if (mayLogRefusal()) log.warn({ verb, details }, 'an agent was granted nothing');
     },
     tampered,
   });
@@ -193,6 +198,7 @@ export async function startController(options: ControllerOptions): Promise<Contr
     mesh,
     roots,
     payloadBytesMax: publicationBytesMax,
+    wallMs,
     serviceKeys: identities.serviceKeys,
     published(kind, service, revision) {
       metrics.published(kind);
@@ -202,8 +208,12 @@ export async function startController(options: ControllerOptions): Promise<Contr
     cut: (service, missing) =>
       log.error({ service, missing }, 'the endpoint list is longer than max_payload: endpoints are left out'),
     tooLong: (service, bytes) =>
-      log.error({ service, bytes }, 'the snapshot is longer than max_payload: the one before stays'),
+      log.error({ service, bytes }, 'a publication is longer than max_payload: the one before stays'),
   });
+  const witnessPublished = () => {
+    store.witness(publisher.policy);
+    identities.attest(publisher.trustHead);
+  };
   const leading = () => acting && up && leader.leading;
   const distributor = createDistributor({
     fleet,
@@ -243,6 +253,7 @@ export async function startController(options: ControllerOptions): Promise<Contr
     mesh,
     wallMs,
     revoked: operators.revoked,
+    certain: identities.registry.checkCertain,
     denied(why, verb, operator) {
       metrics.denied(why);
       if (operator === undefined) return;
@@ -288,7 +299,7 @@ export async function startController(options: ControllerOptions): Promise<Contr
             await policy.refresh();
             await identities.refresh();
             await publisher.refresh();
-            store.witness(publisher.policy);
+            witnessPublished();
           }),
         failed,
       }),
@@ -305,7 +316,13 @@ export async function startController(options: ControllerOptions): Promise<Contr
     wallMs,
     now,
   });
-  const natsApi = createNatsApi({ api, service, mesh, payloadBytesMax });
+  const natsApi = createNatsApi({
+    api,
+    service,
+    mesh,
+    signingKeys: roots.signingKeys,
+    payloadBytesMax,
+  });
   metrics.watch(fleet, leading, () => trail.waiting);
 
   const begin = async (mine: number): Promise<void> => {
@@ -320,7 +337,7 @@ export async function startController(options: ControllerOptions): Promise<Contr
       fleet.restore(kept);
       await policy.load();
       await publisher.load();
-      store.witness(publisher.policy);
+      witnessPublished();
       // What is kept may lack the last moments, and if the state bucket was lost everything: who has a list was there lately.
       const served = publisher.services('endpoints').filter((name) => {
         return !fleet.services.has(name) && (kept.services.length === 0 || publisher.listed(name).size > 0);
@@ -394,9 +411,13 @@ export async function startController(options: ControllerOptions): Promise<Contr
     check: createHeartbeatCheck(() => roots.keys, mesh, wallMs, identities.registry.isCut),
     known: (agent) => fleet.agents.has(agent),
     hear(checked) {
-      store.witness(checked.beat.policy ?? NO_REVISION);
-      distributor.held(checked.beat.applied ?? {});
-      return fleet.hear(checked);
+      for (const head of checked.beat.heads ?? []) {
+        store.attest(head);
+        identities.attest(head);
+      }
+      if (!fleet.hear(checked)) return false;
+      distributor.held(checked.beat.agent, checked.beat.applied ?? {});
+      return true;
     },
     counted(result, agent) {
       metrics.beat(result);

@@ -5,8 +5,10 @@
  * Invariants: G1 until heartbeats have been listened to for a whole lease, no endpoint list loses an agent and nothing is
  * concluded from a service being unknown, because whoever has just begun to listen knows nobody yet; G2 from a store that was
  * lost or is in doubt no snapshot follows: what agents have holds; G3 of every service that agents serve, or that resources
- * name, there is a snapshot, also if it says nothing: so an agent can tell one that was hidden from it.
+ * name, there is a snapshot, also if it says nothing: so an agent can tell one that was hidden from it; G4 of what one agent
+ * says it holds, which may be invented, only so much is published.
  */
+import { BoundedMap } from '../protocol/bounded-map.ts';
 import { compareRevisions, NO_REVISION, type Revision } from '../protocol/revision.ts';
 import { publicationKey } from '../protocol/subjects.ts';
 import type { Fleet } from './fleet.ts';
@@ -43,6 +45,8 @@ export function createDistributor(options: DistributorOptions) {
   /** Whether everything was published once in this term, after settling. */
   let complete = false;
   let on = false;
+  /** How much was taken back in this term because an agent said that it holds it. */
+  let takenBack = new BoundedMap<string, number>(CONTROLLER_LIMITS.agentsMax);
 
   const settled = () => fleet.listenedMs >= settleMs;
 
@@ -113,12 +117,16 @@ export function createDistributor(options: DistributorOptions) {
       for (const service of services) changedKnown.add(service);
       gather();
     },
-    /** An agent has these snapshots: what is not published any more is taken back. */
-    held(applied: Readonly<Record<string, Revision>>): void {
-      if (!complete) return;
+    /** An agent says that it has these snapshots: what is not published any more is taken back, some of it (G4). */
+    held(agent: string, applied: Readonly<Record<string, Revision>>): void {
+      if (!complete || policy.doubt !== undefined || policy.lost !== undefined) return;
       for (const [name, revision] of Object.entries(applied)) {
         if (compareRevisions(revision, NO_REVISION) === 0 || !isNew(name)) continue;
+        if (changedSnapshots.has(name)) continue;
+        const count = takenBack.get(agent) ?? 0;
+        if (count >= CONTROLLER_LIMITS.takenBackPerAgentMax) return;
         if (publisher.services('snapshot').length >= CONTROLLER_LIMITS.servicesMax) return;
+        takenBack.set(agent, count + 1);
         changedSnapshots.add(name);
         gather();
       }
@@ -130,6 +138,7 @@ export function createDistributor(options: DistributorOptions) {
     begin(): void {
       on = true;
       complete = false;
+      takenBack = new BoundedMap(CONTROLLER_LIMITS.agentsMax);
       this.endpointsChanged(fleet.servedServices());
       this.sweep();
     },

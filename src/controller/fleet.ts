@@ -9,7 +9,7 @@
 import type { Endpoint } from '../protocol/endpoint-list.ts';
 import type { Heartbeat, WorkloadReport } from '../protocol/heartbeat.ts';
 import { LIMITS } from '../protocol/limits.ts';
-import { NO_REVISION, type Revision } from '../protocol/revision.ts';
+import type { Revision } from '../protocol/revision.ts';
 import { type AgentEvent, type AgentState, nextAgentState } from './agent-state.ts';
 import type { Missed } from './beat-queue.ts';
 import type { CheckedBeat } from './heartbeat-check.ts';
@@ -36,8 +36,8 @@ export interface AgentRecord {
   issuer: string;
   workloads: readonly WorkloadReport[];
   applied: Readonly<Record<string, Revision>>;
-  /** Of its snapshots: see `Heartbeat.policy`. */
-  policy: Revision;
+  /** The trust list that it goes by; undefined if it has not said so. */
+  trust: Revision | undefined;
   /** By the fleet's own clock. */
   heardMs: number;
   /** Sessions that it had before; the last ones. */
@@ -158,7 +158,6 @@ export function createFleet({ timing, wallMs, changed, known, toKeep }: FleetOpt
         const { session, sequence } = record;
         record.former = withFormer(record, { session, sequence, timeMs: beat.timeMs }, beat.session);
         record.applied = {};
-        record.policy = NO_REVISION;
       }
       const before = fingerprint(record);
       const touched = new Set(leave(record));
@@ -174,7 +173,7 @@ export function createFleet({ timing, wallMs, changed, known, toKeep }: FleetOpt
       record.workloads = beat.workloads;
       record.heardMs = clockMs;
       if (beat.applied !== undefined) record.applied = beat.applied;
-      record.policy = beat.policy ?? NO_REVISION;
+      record.trust = beat.trust;
       if (!beat.leaving) enter(record);
       transit(record, beat.leaving ? 'leave' : 'beat');
 
@@ -280,7 +279,7 @@ const UNHEARD: Omit<AgentRecord, 'agent' | 'state' | 'sinceMs'> = Object.freeze(
   issuer: '',
   workloads: [],
   applied: {},
-  policy: NO_REVISION,
+  trust: undefined,
   heardMs: 0,
   former: [],
 });

@@ -41,21 +41,22 @@ export function createHeartbeatCheck(
   wallMs: () => number,
   isCut: (agent: string, issuedAtMs: number) => boolean,
 ): CheckHeartbeat {
+  /** Of introductions with which a heartbeat has come that their agent has signed. */
   const identities = new BoundedMap<string, PeerIdentity>(CONTROLLER_LIMITS.agentsMax);
 
-  const identityOf = (document: string): PeerIdentity => {
+  const knownOf = (document: string): PeerIdentity | undefined => {
     const known = identities.get(document);
-    if (known !== undefined && known.expiresAtMs > wallMs()) return known;
-    const identity = readIntroduction(roots(), mesh, document, wallMs());
-    identities.set(document, identity);
-    return identity;
+    return known !== undefined && known.expiresAtMs > wallMs() ? known : undefined;
   };
 
   return (subject, payload) => {
     const text = Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength).toString('latin1');
     const { introduction, statement } = heartbeatParts(text);
-    const identity = identityOf(introduction);
+    const known = knownOf(introduction);
+    const identity = known ?? readIntroduction(roots(), mesh, introduction, wallMs());
     const claims = openDocument(identity.signingKey, 'weft-heartbeat', statement, LIMITS.heartbeatBytesMax);
+    // Anybody can put an introduction before something else. Copied: a part of a text keeps the whole of it.
+    if (known === undefined) identities.set(Buffer.from(introduction, 'latin1').toString('latin1'), identity);
     const beat = readHeartbeat(mesh, claims);
     if (beat === undefined) throw denied('malformed, or of another mesh');
     // An old one that somebody has kept; and packets of an agent whose clock is so wrong are refused everywhere.

@@ -7,7 +7,9 @@ import { putOver } from './buckets.ts';
 import { type ChainRecord, type Head, isHead } from './chain.ts';
 import type { Seal } from './seal.ts';
 
+/** Where the journals of the policy store and of the identity store lie. */
 export const JOURNAL_KEY = 'journal';
+export const IDENTITY_JOURNAL_KEY = 'identities';
 
 /** A call that has been carried out, and until when (wall clock) it could be sent again. */
 export type SpentCall = readonly [nonce: string, untilMs: number];
@@ -41,7 +43,7 @@ export function createJournal<Resource>({ state, name, seal, wallMs, tampered }:
   /** Of the entry that the next write replaces. */
   let revision = 0;
 
-  const pageOf = (entry: KvEntry | null) => readPage<Resource>(seal.open('weft-journal', entry));
+  const pageOf = (entry: KvEntry | null) => readPage<Resource>(seal.open('weft-journal', 'state', entry));
 
   return Object.freeze({
     get turn() {
@@ -69,7 +71,7 @@ export function createJournal<Resource>({ state, name, seal, wallMs, tampered }:
     async write(page: Omit<JournalPage<Resource>, 'turn'>): Promise<void> {
       // Not the next number only: after an old page that somebody has put back, it would be one that was had before.
       const next = Math.max(turn + 1, wallMs());
-      const text = seal.close('weft-journal', name, { turn: next, ...page });
+      const text = seal.close('weft-journal', 'state', name, { turn: next, ...page });
       revision = await putOver(state, name, text, revision, (entry, conflict) => {
         if ((pageOf(entry)?.turn ?? 0) > turn) throw conflict;
         tampered(name);

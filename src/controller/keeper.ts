@@ -24,7 +24,7 @@ export function createKeeper(
     async load(): Promise<KeptFleet> {
       const entry = await bucket.get(KEY);
       revision = entry?.revision ?? 0;
-      const content = seal.open('weft-journal', entry);
+      const content = seal.open('weft-journal', 'state', entry);
       if (entry !== null && content === undefined) tampered(KEY);
       return readKept(content as Partial<KeptFleet> | undefined);
     },
@@ -32,10 +32,10 @@ export function createKeeper(
     async save(fleet: KeptFleet): Promise<void> {
       // Signed documents are base64.
       const kept = fitting(fleet, Math.floor(((payloadBytesMax() - OVERHEAD_BYTES) * 3) / 4));
-      const text = seal.close('weft-journal', KEY, kept);
+      const text = seal.close('weft-journal', 'state', KEY, kept);
       revision = await putOver(bucket, KEY, text, revision, (entry) => {
         // Another leader has written, or a stranger: who leads is said by the lease and the journal, not here.
-        if (entry !== null && seal.open('weft-journal', entry) === undefined) tampered(KEY);
+        if (entry !== null && seal.open('weft-journal', 'state', entry) === undefined) tampered(KEY);
         return undefined;
       });
     },

@@ -37,6 +37,8 @@ export const CONTROLLER_LIMITS = Object.freeze({
   /** How long `check` tells that heartbeats had to be dropped. */
   floodToldMs: 60_000,
   servicesMax: 20_000,
+  /** Snapshots that one agent says it holds, and that are published anew for it alone, in one term. */
+  takenBackPerAgentMax: 100,
   /** A service of which nobody has heard for this long is no longer known; its routes lose it as a backend. */
   serviceForgottenMs: 24 * HOUR_MS,
   /** How long the endpoints of an agent that fell silent are still told of, and `apply --wait` waits for it. */
@@ -54,14 +56,20 @@ export const CONTROLLER_LIMITS = Object.freeze({
   auditWaitingBytesMax: 16 * 1024 * 1024,
   /** Refusals that are written in a minute; anybody can bring them about, and they must not push changes out of the stream. */
   auditRefusalsPerMinuteMax: 30,
+  /** And refused joins and renewals that are logged in a second. */
+  refusalsLoggedPerSecond: 5,
   auditRetryMs: 1_000,
   /** How long a controller that stops still tries to write what waits. */
   auditStopMs: 1_000,
   /** Operators that are known or revoked, and credentials of one of them that have not expired. */
   operatorsMax: 1_000,
   credentialsPerOperatorMax: 16,
-  /** Calls that are remembered, so that none is carried out twice; more than that within their time are refused. */
+  /**
+   * Calls that are remembered, so that none is carried out twice; more than that within their time are refused: of all editors
+   * together, or of the root; and of one operator's key.
+   */
   noncesMax: 100_000,
+  noncesPerOperatorMax: 2_000,
   /** Agents' clocks may be this far from ours before `check` warns, and before it fails: packets are refused at 10 s. */
   skewWarnMs: 1_000,
   skewFailMs: 5_000,
@@ -72,6 +80,8 @@ export const CONTROLLER_LIMITS = Object.freeze({
   httpBodyBytesMax: 2 * 1024 * 1024,
   httpRequestMs: 10_000,
   httpConnectionsMax: 64,
+  /** How far the clock by which a bucket was made may be ahead of ours. */
+  bucketAheadMs: 5 * 60_000,
   readAllMs: 30_000,
   /** Below the time that a lease is trusted, so that a leader that gets no answers hears of it in its term. */
   bucketAnswerMs: 2_000,

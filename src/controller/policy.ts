@@ -52,6 +52,7 @@ export function createPolicy(options: PolicyOptions) {
   const compile = (service: string, [epoch, revision]: Revision): Snapshot => ({
     ...compileService(service, graph, knownServices, { mesh, epoch, revision }, authorized),
     policy: store.at,
+    head: store.proof,
   });
 
   const change = (changes: readonly PlannedChange[]): Set<string> => {

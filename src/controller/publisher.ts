@@ -4,12 +4,19 @@
  * Invariants: W1 nothing is written that says the same as what is there; W2 the revision of a service's publication
  * grows with each write, also when the bucket was lost and made anew; W3 every write names the entry it replaces, and is put
  * in place of another one only if that is no newer one of a controller; W4 what somebody else has written is found by counting: of an untouched bucket the last sequence, and the number of entries, follow
- * from our own writes.
+ * from our own writes; W5 no revision is of a time to come, whenever the server says that the bucket was made: agents never
+ * take what is older.
  */
 import { createHash, type KeyObject } from 'node:crypto';
 import type { KV } from '@nats-io/kv';
 import type { Endpoint, EndpointList } from '../protocol/endpoint-list.ts';
-import { compareRevisions, isRevision, NO_REVISION, type Revision } from '../protocol/revision.ts';
+import {
+  compareRevisions,
+  isHeadProof,
+  isRevision,
+  NO_REVISION,
+  type Revision,
+} from '../protocol/revision.ts';
 import type { PublishedServiceKey } from '../protocol/service-key.ts';
 import { openDocument, publicationType, signDocument } from '../protocol/signed-document.ts';
 import { type Snapshot, saysDefaults } from '../protocol/snapshot.ts';
@@ -29,6 +36,8 @@ interface Published {
   readonly agents: ReadonlySet<string>;
   /** Of a snapshot: the change set that it follows from. */
   readonly policy: Revision;
+  /** Of the trust list: see there. */
+  readonly head: string;
   /** Of a snapshot: whether any resource has a part in it. */
   readonly telling: boolean;
 }
@@ -38,6 +47,8 @@ export interface PublisherOptions {
   readonly mesh: string;
   readonly roots: Roots;
   readonly payloadBytesMax: () => number;
+  /** Wall clock, ms. */
+  readonly wallMs: () => number;
   /** Public keys of a service, for its endpoint list; undefined if it has none. */
   readonly serviceKeys: (service: string) => readonly PublishedServiceKey[] | undefined;
   /** Something was published: for metrics and logs. */
@@ -46,7 +57,7 @@ export interface PublisherOptions {
   readonly cut: (service: string, endpoints: number) => void;
   /** Under this key stood what no controller had written last. */
   readonly tampered: (key: string) => void;
-  /** A snapshot is too long for one message: the one before stays. */
+  /** A snapshot, or the trust list, is too long for one message: the one before stays. */
   readonly tooLong: (service: string, bytes: number) => void;
 }
 
@@ -57,6 +68,7 @@ const NOTHING: Published = Object.freeze({
   digest: '',
   agents: new Set<string>(),
   policy: NO_REVISION,
+  head: '',
   telling: false,
 });
 
@@ -69,7 +81,7 @@ const noServices = (): Record<PublicationKind, Set<string>> => ({
 export type Publisher = ReturnType<typeof createPublisher>;
 
 export function createPublisher(options: PublisherOptions) {
-  const { bucket, mesh, roots, payloadBytesMax } = options;
+  const { bucket, mesh, roots, payloadBytesMax, wallMs } = options;
   let table = new Map<string, Published>();
   /** Names in `table` are keys; these are the services behind them. */
   let services: Record<PublicationKind, Set<string>> = noServices();
@@ -102,9 +114,12 @@ export function createPublisher(options: PublisherOptions) {
     options.published(kind, service, made.revision);
   };
 
-  /** A bucket that was restored, or made anew by a clock that was behind, may look older than what it holds. */
-  const nextRevision = (before: Revision): Revision =>
-    before[0] > epoch ? [before[0], before[1] + 1] : [epoch, sequence + 1];
+  /** A bucket that was restored, or made anew by a clock that was behind, may look older than what it holds. W5 */
+  const nextRevision = (before: Revision): Revision => {
+    const nowMs = wallMs();
+    const madeMs = epoch <= nowMs + CONTROLLER_LIMITS.bucketAheadMs ? epoch : nowMs;
+    return before[0] > madeMs ? [before[0], before[1] + 1] : [madeMs, sequence + 1];
+  };
 
   const read = async () => {
     const mark = await markOf(bucket);
@@ -170,6 +185,11 @@ export function createPublisher(options: PublisherOptions) {
       return newest;
     },
 
+    /** `head` of the trust list that is published; '' if none is. */
+    get trustHead(): string {
+      return at('trust', TRUST_NAME).head;
+    },
+
     /** Like `load`, unless nothing was written since. For a controller that does not lead. */
     async refresh(): Promise<void> {
       if ((await markOf(bucket)).version !== version) await this.load();
@@ -200,8 +220,15 @@ export function createPublisher(options: PublisherOptions) {
       const list = make(revision);
       const digest = digestOf(list);
       if (digest === before.digest) return undefined;
-      const document = signDocument(roots.signingKey, 'weft-trust', list);
-      await write('trust', TRUST_NAME, document, { ...NOTHING, revision, digest });
+      const isLong = (text: string) => text.length + OVERHEAD_BYTES > payloadBytesMax();
+      let document = signDocument(roots.signingKey, 'weft-trust', list);
+      // Whoever is cut off comes first; new keys can wait.
+      if (isLong(document)) document = signDocument(roots.signingKey, 'weft-trust', { ...list, renew: [] });
+      if (isLong(document)) {
+        options.tooLong(TRUST_NAME, document.length);
+        return undefined;
+      }
+      await write('trust', TRUST_NAME, document, { ...NOTHING, revision, digest, head: list.head ?? '' });
       return revision;
     },
 
@@ -270,7 +297,7 @@ function readPublished(roots: Roots, kind: PublicationKind, mesh: string, key: s
   const text = Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString('latin1');
   try {
     const document = openDocument(roots.keys, publicationType(kind), text, text.length) as Partial<
-      Snapshot & EndpointList
+      Snapshot & EndpointList & TrustList
     >;
     const { service, revision } = document;
     if (document.mesh !== mesh || typeof service !== 'string' || !isRevision(revision)) return undefined;
@@ -278,8 +305,9 @@ function readPublished(roots: Roots, kind: PublicationKind, mesh: string, key: s
     const agents = new Set((document.endpoints ?? []).map(({ agent }) => agent));
     const telling = kind === 'snapshot' && !saysDefaults(document as Snapshot);
     const policy = isRevision(document.policy) ? document.policy : NO_REVISION;
+    const head = kind === 'trust' && isHeadProof(document.head) ? document.head : '';
     const digest = isSigned(roots.presentKey, kind, text) ? digestOf(document) : '';
-    return { service, published: { revision, digest, agents, policy, telling } };
+    return { service, published: { revision, digest, agents, policy, head, telling } };
   } catch {
     return undefined;
   }
@@ -299,8 +327,9 @@ function isSigned(key: KeyObject, kind: PublicationKind, text: string): boolean 
  * follows from one: agents let it take nothing back.
  */
 function digestOf(document: object): string {
-  const policy = (document as Partial<Snapshot>).policy?.[1] === 0 ? 0 : 1;
+  const { policy: follows, head } = document as Partial<Snapshot & TrustList>;
+  const policy = follows?.[1] === 0 ? 0 : 1;
   return createHash('sha256')
-    .update(JSON.stringify({ ...document, revision: 0, policy }))
+    .update(JSON.stringify({ ...document, revision: 0, policy, head: follows === undefined ? head : '' }))
     .digest('base64');
 }

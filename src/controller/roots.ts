@@ -16,6 +16,8 @@ export function createRoots(present: Root, other?: Root) {
     present,
     /** Signs what is new. */
     signingKey: signingKey(present),
+    /** Of all of them: what each signs that is read by who may know one of them only. */
+    signingKeys: all.map(signingKey),
     /** What the present one has signed. */
     presentKey: verificationKey(present.publicKey),
     /** Public NKeys; the present one is the first. */

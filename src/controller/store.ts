@@ -4,11 +4,11 @@
  * Invariants: T1 every write names the entry that it replaces, and is put in place of another controller's only if that one's
  * is older; T2 a change set stands in the journal before its first write, and whoever leads next completes it; T3 taking the
  * store over takes a turn in the journal, so that a set of the leader before, which it has not journalled yet, can no longer
- * begin; T4 what the root has not signed, for this mesh and this key, is not read; T5 what is in doubt is not changed and
+ * begin; T4 what the root has not signed, for this mesh, this bucket and this key, is not read; T5 what is in doubt is not changed and
  * nothing follows from it: resources that are missing, or older than what others are known to have seen (chain.ts).
  */
 import type { KV } from '@nats-io/kv';
-import { compareRevisions, NO_REVISION, type Revision } from '../protocol/revision.ts';
+import { compareRevisions, isRevision, NO_REVISION, type Revision } from '../protocol/revision.ts';
 import { isConflict, markOf, putOver } from './buckets.ts';
 import {
   type ChainRecord,
@@ -20,10 +20,10 @@ import {
   type StoreRecord,
 } from './chain.ts';
 import { ControllerError } from './controller-error.ts';
-import { createJournal, type SpentCall } from './journal.ts';
+import { createJournal, IDENTITY_JOURNAL_KEY, JOURNAL_KEY, type SpentCall } from './journal.ts';
 import { CONTROLLER_LIMITS } from './limits.ts';
 import type { Seal } from './seal.ts';
-import { historiesOf, type Survey, surveyStore } from './survey.ts';
+import { historiesOf, type StoreName, type Survey, surveyStore } from './survey.ts';
 
 export interface StoredResource<Resource> {
   readonly resource: Resource;
@@ -40,8 +40,8 @@ export interface StoreOptions {
   /** What holds the resources. */
   readonly policy: KV;
   readonly state: KV;
-  /** Name of its journal in the state bucket; `journal` if it is not said. */
-  readonly journal?: string;
+  /** Which bucket that is; `policy` if it is not said. */
+  readonly name?: StoreName;
   readonly seal: Seal;
   /** What one message may hold, bytes. */
   readonly payloadBytesMax: () => number;
@@ -54,6 +54,8 @@ export interface StoreOptions {
 /** What a value of the bucket costs beside its JSON: subject and headers; and a record besides its own. */
 const OVERHEAD_BYTES = 1_024;
 const RECORD_BYTES = 128;
+/** What a proof is signed for. */
+const HEAD_KEY = 'head';
 const CALLS_MAX = 500;
 /** Of one call in the journal. */
 const CALL_BYTES = 52;
@@ -63,7 +65,7 @@ export type Store<Resource> = ReturnType<typeof createStore<Resource>>;
 export function createStore<Resource>({
   policy,
   state,
-  journal: journalName = 'journal',
+  name = 'policy',
   seal,
   payloadBytesMax,
   wallMs,
@@ -71,7 +73,7 @@ export function createStore<Resource>({
 }: StoreOptions) {
   const journal = createJournal<Resource>({
     state,
-    name: journalName,
+    name: name === 'policy' ? JOURNAL_KEY : IDENTITY_JOURNAL_KEY,
     seal,
     wallMs,
     tampered: (key) => tampered('state', key),
@@ -82,6 +84,7 @@ export function createStore<Resource>({
   let sound = true;
   /** The newest change set that others are known to have seen the effect of. */
   let witnessed: Revision = NO_REVISION;
+  let proven: { readonly at: Revision; readonly text: string } = { at: NO_REVISION, text: '' };
   let calls: readonly SpentCall[] = [];
   /** Whether the store is ours to write. */
   let ours = false;
@@ -103,7 +106,7 @@ export function createStore<Resource>({
 
   const survey = async (): Promise<Survey<Resource>> => {
     const memory = head === undefined || !sound || rolledBack() ? undefined : { head, links };
-    const found = await surveyStore<Resource>({ policy, seal, journal, memory });
+    const found = await surveyStore<Resource>({ policy, name, seal, journal, memory });
     ({ links, sound, entries } = found);
     ({ epoch, sequence, messages } = found.mark);
     last = sequence;
@@ -117,9 +120,9 @@ export function createStore<Resource>({
   /** Makes a record the last entry of its key (T1). */
   const put = async (key: string, record: ChainRecord<Resource>): Promise<void> => {
     // If somebody else writes meanwhile it comes to lie elsewhere: then whoever reads it looks into its history too.
-    const text = seal.close('weft-record', key, { ...record, place: last + 1 });
+    const text = seal.close('weft-record', name, key, { ...record, place: last + 1 });
     const entry = await putOver(policy, key, text, entries.get(key) ?? 0, (found, conflict) => {
-      const theirs = readLink<Resource>(key, seal.open('weft-record', found));
+      const theirs = readLink<Resource>(key, seal.open('weft-record', name, found));
       const newer = theirs === undefined ? -1 : compareRevisions(theirs.record.at, record.at);
       if (newer > 0) throw conflict;
       // The leader before has written it after all.
@@ -203,6 +206,21 @@ export function createStore<Resource>({
 
     /** Others are known to have seen what follows from this change set. */
     witness,
+
+    /** The same, if they prove it with a `proof` of this store: anybody may say anything. */
+    attest(proof: string): void {
+      const content = seal.claimed(name, HEAD_KEY, proof);
+      // Nearly all tell what others have told: that costs no check of a signature.
+      if (!isRevision(content) || compareRevisions(content, witnessed) <= 0) return;
+      if (seal.openText('weft-head', name, HEAD_KEY, proof) !== undefined) witness(content);
+    },
+
+    /** That the store has come as far as `at`: for those who follow it, to be told of later. */
+    get proof(): string {
+      if (proven.text === '' || compareRevisions(proven.at, this.at) !== 0)
+        proven = { at: this.at, text: seal.close('weft-head', name, HEAD_KEY, this.at) };
+      return proven.text;
+    },
 
     /** Why nothing may follow from what is stored (T5); undefined if all is well. */
     get doubt(): string | undefined {
@@ -314,7 +332,7 @@ export function createStore<Resource>({
     /** What controllers have written under a key, oldest first, each change set once. */
     async history(key: string): Promise<(StoreRecord<Resource> & { readonly revision: number })[]> {
       const revisions: (StoreRecord<Resource> & { readonly revision: number })[] = [];
-      for (const [, { record }] of await historiesOf<Resource>(policy, seal, [key])) {
+      for (const [, { record }] of await historiesOf<Resource>({ policy, name, seal }, [key])) {
         const isNews = record.at[1] > (revisions.at(-1)?.revision ?? 0);
         if (record.at[0] === head?.at[0] && isNews) revisions.push({ ...record, revision: record.at[1] });
       }

@@ -10,7 +10,7 @@ import { type BucketMark, markOf, readAll } from './buckets.ts';
 import { digestOf, type Head, type Link, newestHead, printOf, readLink } from './chain.ts';
 import type { JournalPage, SpentCall } from './journal.ts';
 import { CONTROLLER_LIMITS } from './limits.ts';
-import type { Seal } from './seal.ts';
+import type { Seal, SealedBucket } from './seal.ts';
 
 export interface Survey<Resource> {
   readonly mark: BucketMark;
@@ -36,11 +36,16 @@ export interface Survey<Resource> {
 
 export interface SurveyOptions<Resource> {
   readonly policy: KV;
+  /** Which bucket that is. */
+  readonly name: StoreName;
   readonly seal: Seal;
   readonly journal: { read(): Promise<JournalPage<Resource> | undefined> };
   /** What is in memory; undefined if nothing is, or it is not to be trusted. */
   readonly memory: { readonly head: Head; readonly links: ReadonlyMap<string, Link<Resource>> } | undefined;
 }
+
+/** Buckets that hold a chain. Of another one's records none is read (seal.ts). */
+export type StoreName = Exclude<SealedBucket, 'state'>;
 
 /** The last entry of a key. */
 interface Last<Resource> {
@@ -55,12 +60,12 @@ const KEYS_AT_ONCE = 100;
 
 /** @throws an error of the client */
 export async function surveyStore<Resource>(options: SurveyOptions<Resource>): Promise<Survey<Resource>> {
-  const { policy, seal, memory } = options;
+  const { memory } = options;
   const { mark, lasts, page } = await read(options);
 
   const offered: [key: string, link: Link<Resource>][] = [...(memory?.links ?? [])];
   for (const [key, { link }] of lasts) if (link !== undefined) offered.push([key, link]);
-  offered.push(...(await historiesOf<Resource>(policy, seal, suspects(lasts))));
+  offered.push(...(await historiesOf<Resource>(options, suspects(lasts))));
   const { head, lost, links, sound, pending } = judge(offered, page, memory?.head);
   const stale: string[] = [];
   for (const [key, { record }] of links)
@@ -105,14 +110,13 @@ function judge<Resource>(
 
 /** All records of these keys that controllers have written, oldest first. */
 export async function historiesOf<Resource>(
-  policy: KV,
-  seal: Seal,
+  { policy, name, seal }: Pick<SurveyOptions<Resource>, 'policy' | 'name' | 'seal'>,
   keys: readonly string[],
 ): Promise<[key: string, link: Link<Resource>][]> {
   const links: [string, Link<Resource>][] = [];
   for (let at = 0; at < keys.length; at += KEYS_AT_ONCE) {
     for await (const entry of await policy.history({ key: keys.slice(at, at + KEYS_AT_ONCE) })) {
-      const link = readLink<Resource>(entry.key, seal.open('weft-record', entry));
+      const link = readLink<Resource>(entry.key, seal.open('weft-record', name, entry));
       if (link !== undefined) links.push([entry.key, link]);
     }
   }
@@ -120,12 +124,12 @@ export async function historiesOf<Resource>(
 }
 
 /** The journal after the records: it then says what of them is on its way. */
-async function read<Resource>({ policy, seal, journal }: SurveyOptions<Resource>) {
+async function read<Resource>({ policy, name, seal, journal }: SurveyOptions<Resource>) {
   for (let reading = 1; ; reading++) {
     const mark = await markOf(policy);
     const lasts = new Map<string, Last<Resource>>();
     await readAll(policy, (entry) => {
-      const link = readLink<Resource>(entry.key, seal.open('weft-record', entry));
+      const link = readLink<Resource>(entry.key, seal.open('weft-record', name, entry));
       const room = link !== undefined || lasts.size < CONTROLLER_LIMITS.keysMax;
       if (room) lasts.set(entry.key, { revision: entry.revision, written: entry.operation === 'PUT', link });
     });

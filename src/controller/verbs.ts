@@ -4,7 +4,6 @@ import type { ApiFault } from '../protocol/api-call.ts';
 import type { AuditEvent } from '../protocol/audit-entry.ts';
 import { fieldName } from '../protocol/config-fault.ts';
 import type { Revision } from '../protocol/revision.ts';
-import { TRUST_NAME } from '../protocol/trust-list.ts';
 import { NONCE_MS } from './api/call-guard.ts';
 import type { Caller, Handlers } from './api/handlers.ts';
 import type { Audit } from './audit.ts';
@@ -171,10 +170,15 @@ export function createVerbs(options: VerbOptions): PolicyHandlers {
 
     async identities(request) {
       await refresh();
-      const { registry, roots } = options.identities;
+      const { registry } = options.identities;
       const heard = (agent: string) => fleet.agents.get(agent);
-      const trust = publisher.revisionOf(TRUST_NAME, 'trust') ?? null;
-      return { ...page(registry.view(request.agent, heard), request), roots, trust };
+      const told = await options.identities.trustList();
+      return {
+        ...page(registry.view(request.agent, heard), request),
+        roots: told?.roots ?? [],
+        trust: told?.revision ?? null,
+        serviceKeys: registry.keyProgress(),
+      };
     },
 
     endpoints: async (request) => page(views.endpoints(request.service), request),

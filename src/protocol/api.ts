@@ -107,6 +107,8 @@ export interface IdentityView {
   readonly key: string;
   /** The root that has signed the identity which it shows; '' if it was not heard. */
   readonly root: string;
+  /** The trust list that it goes by; absent if it was not heard. */
+  readonly trust?: Revision;
   /** RFC 3339; of the identity, or of the token. */
   readonly issued: string;
   readonly expires: string;
@@ -135,10 +137,12 @@ export interface AuditMessage {
 
 /** What agents are told to trust. */
 export interface TrustView {
-  /** Public NKeys of the roots that hold; the first signs. */
+  /** Public NKeys of the roots that agents are told to trust; the first signs. None if that has not been published yet. */
   readonly roots: readonly string[];
   /** Of the trust list that says so; null if it has not been published yet. */
   readonly trust: Revision | null;
+  /** Services that have a key, and those whose callers use one that follows from the root that signs. */
+  readonly serviceKeys: { readonly of: number; readonly replaced: number };
 }
 
 /** Lists come in pages: `after` is `next` of the page before. */

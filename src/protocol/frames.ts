@@ -33,6 +33,8 @@ export const FLAG = Object.freeze({
   LAST: 1,
   /** Sent by the side that opened the stream. */
   OPENER: 2,
+  /** It only shows who sends, and asks for no signature in return (EVIDENCE). */
+  ONE_WAY: 4,
 });
 
 export const FRAME_HEADER_BYTES = 10;
@@ -102,9 +104,9 @@ export class FrameWriter {
     this.#head(TYPE.ACCEPT, flags, streamId, 0);
   }
 
-  /** Room for the signature, which is put in when the packet is complete. */
-  evidence(service: string): void {
-    const start = this.#head(TYPE.EVIDENCE, 0, 0, SIGNATURE_BYTES + service.length);
+  /** Room for the signature, which is put in when the packet is complete. @param flags ONE_WAY or 0 */
+  evidence(service: string, flags = 0): void {
+    const start = this.#head(TYPE.EVIDENCE, flags, 0, SIGNATURE_BYTES + service.length);
     this.#buffer.fill(0, start, start + SIGNATURE_BYTES);
     this.#buffer.write(service, start + SIGNATURE_BYTES, 'latin1');
   }
@@ -201,7 +203,9 @@ function checkFrames(plain: Buffer): void {
     if (evidence && at > 0) throw broken('EVIDENCE that is not first', at);
     if (evidence && next === plain.length) throw broken('EVIDENCE of nothing', at);
     const flags = plain[at + 1]!;
-    if (flags > (FLAG.LAST | FLAG.OPENER)) throw broken('unknown flag', at);
+    if (flags > (FLAG.LAST | FLAG.OPENER) && !(evidence && flags === FLAG.ONE_WAY)) {
+      throw broken('unknown flag', at);
+    }
     const fault = faultOf(plain[at]!, flags, payload);
     if (fault !== undefined) throw broken(fault, at);
     at = next;

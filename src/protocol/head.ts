@@ -90,6 +90,11 @@ export function decodeRequestHead(text: string): WireRequestHead & Announced {
   };
 }
 
+/** The service that a request head names, while nothing of it has been checked; '' if it names none. */
+export function serviceOfHead(text: string): string {
+  return text.split(' ', 3)[2] ?? '';
+}
+
 /** `200 OK CRLF` and the field lines; also for informational (1xx) heads. */
 export function encodeResponseHead(head: WireResponseHead): string {
   return `${head.status} ${head.reason}\r\n${fieldsText(head.fields)}`;

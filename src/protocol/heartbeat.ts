@@ -4,8 +4,9 @@
  *
  *     <introduction>~<statement, signed by the agent>
  */
+import { LIMITS } from './limits.ts';
 import { isLabel, isPublishedName, isServiceName } from './names.ts';
-import { isRevision, type Revision } from './revision.ts';
+import { isHeadProof, isRevision, type Revision } from './revision.ts';
 
 export type WorkloadState = 'starting' | 'ready' | 'unhealthy' | 'draining';
 
@@ -38,8 +39,10 @@ export interface Heartbeat {
   readonly workloads: readonly WorkloadReport[];
   /** Services, and aliases, whose snapshots it holds, with what it has applied; absent in most beats, complete where it is there. */
   readonly applied?: Readonly<Record<string, Revision>>;
-  /** The newest change set of which any of these snapshots is; absent if it holds none. */
-  readonly policy?: Revision;
+  /** `head` of the newest of these snapshots and of the trust list: how far the controllers' stores had come at least. */
+  readonly heads?: readonly string[];
+  /** The trust list that it goes by; absent if it has none. */
+  readonly trust?: Revision;
 }
 
 /** The message of a heartbeat. @param statement the heartbeat as its agent has signed it */
@@ -75,7 +78,8 @@ export function readHeartbeat(mesh: string, value: Readonly<Record<string, unkno
     beat.workloads.length <= WORKLOADS_MAX &&
     beat.workloads.every(isWorkloadReport) &&
     (beat.applied === undefined || isApplied(beat.applied)) &&
-    (beat.policy === undefined || isRevision(beat.policy));
+    (beat.heads === undefined || areHeads(beat.heads)) &&
+    (beat.trust === undefined || isRevision(beat.trust));
   return sound ? (beat as Heartbeat) : undefined;
 }
 
@@ -105,6 +109,10 @@ function isApplied(value: unknown): boolean {
     entries.length <= APPLIED_MAX &&
     entries.every(([name, revision]) => isPublishedName(name) && isRevision(revision))
   );
+}
+
+function areHeads(value: unknown): boolean {
+  return Array.isArray(value) && value.length <= LIMITS.headProofsMax && value.every(isHeadProof);
 }
 
 function isText(value: unknown): value is string {

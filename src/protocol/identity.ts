@@ -2,13 +2,19 @@
  * Identity documents: what the mesh root says about an agent, as a compact JWS (RFC 7515) with EdDSA (RFC 8037).
  * The agent's keys, the workloads it may speak and serve for, and from when until when.
  */
-import nacl from 'tweetnacl';
 import { WeftError } from './errors.ts';
 import { LIMITS } from './limits.ts';
 import { agentId, agentOfId, serviceOfWorkloadId, workloadId } from './names.ts';
 import { isPublicNkey } from './nkey.ts';
 import type { Root } from './root.ts';
-import { bytesOfBase64, headerOf, openDocument, type RootKeys } from './signed-document.ts';
+import {
+  bytesOfBase64,
+  headerOf,
+  openDocument,
+  type RootKeys,
+  signDocument,
+  signingKey,
+} from './signed-document.ts';
 
 export interface Identity {
   readonly agent: string;
@@ -25,7 +31,7 @@ export interface Identity {
 }
 
 /** Introductions travel in packet headers; beside one, a header and its tag take at most 236 bytes. */
-const INTRODUCTION_BYTES_MAX = LIMITS.packetHeaderBytesMax - 256;
+export const INTRODUCTION_BYTES_MAX = LIMITS.packetHeaderBytesMax - 256;
 /** What a session key takes beside the identity document: see `introduction.ts`. */
 export const SESSION_STATEMENT_BYTES_MAX = 512;
 export const IDENTITY_BYTES_MAX = INTRODUCTION_BYTES_MAX - SESSION_STATEMENT_BYTES_MAX - 1;
@@ -40,7 +46,7 @@ const SECONDS_LONGEST = 9_999_999_999;
 const HEADER = headerOf('weft-identity');
 
 /**
- * Makes and signs an identity document (5 ms). Times are in ms, the document has whole seconds.
+ * Makes and signs an identity document. Times are in ms, the document has whole seconds.
  * @throws WeftError `internal` if it would not fit the header of a packet
  */
 export function issueIdentity(root: Root, mesh: string, identity: Omit<Identity, 'issuer'>): string {
@@ -53,10 +59,7 @@ export function issueIdentity(root: Root, mesh: string, identity: Omit<Identity,
     x25519: Buffer.from(identity.boxKey).toString('base64url'),
     workloads: [...identity.workloads].map((service) => workloadId(mesh, service)),
   };
-  const signed = `${HEADER}.${Buffer.from(JSON.stringify(claims)).toString('base64url')}`;
-  const { secretKey } = nacl.sign.keyPair.fromSeed(root.secret);
-  const signature = nacl.sign.detached(Buffer.from(signed, 'latin1'), secretKey);
-  const document = `${signed}.${Buffer.from(signature).toString('base64url')}`;
+  const document = signDocument(signingKey(root), 'weft-identity', claims);
   if (document.length > IDENTITY_BYTES_MAX) {
     throw new WeftError(
       'internal',

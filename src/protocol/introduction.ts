@@ -9,7 +9,12 @@
  */
 import { createHash, createPublicKey, type KeyObject } from 'node:crypto';
 import { WeftError } from './errors.ts';
-import { checkIdentity, type Identity, SESSION_STATEMENT_BYTES_MAX } from './identity.ts';
+import {
+  checkIdentity,
+  type Identity,
+  INTRODUCTION_BYTES_MAX,
+  SESSION_STATEMENT_BYTES_MAX,
+} from './identity.ts';
 import { verificationKey } from './nkey.ts';
 import { bytesOfBase64, openDocument, type RootKeys, signDocument } from './signed-document.ts';
 
@@ -40,11 +45,17 @@ export function introduction(identityDocument: string, sessionStatement: string)
 }
 
 /**
- * Reads an introduction (some 300 µs: cache by its text).
- * @throws WeftError `denied` if no root signed the identity, or that agent not the key, or it does not hold now
+ * Reads an introduction (some 300 µs: cache by its text, in which there is nothing but what was signed).
+ * @throws WeftError `denied` if no root signed the identity, or that agent not the key, or it does not hold now, or there is more
  */
 export function readIntroduction(roots: RootKeys, mesh: string, text: string, nowMs: number): PeerIdentity {
-  const [document = '', statement = ''] = text.split('~', 2);
+  if (text.length > INTRODUCTION_BYTES_MAX) {
+    throw new WeftError('denied', `introduction: over ${INTRODUCTION_BYTES_MAX} bytes`);
+  }
+  const [document = '', statement = '', more] = text.split('~', 3);
+  if (more !== undefined) {
+    throw new WeftError('denied', 'introduction: more than an identity and a session statement');
+  }
   const identity = checkIdentity(roots, mesh, document, nowMs);
   return peerOf(identity, statement);
 }

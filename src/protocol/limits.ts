@@ -139,6 +139,8 @@ export const LIMITS = Object.freeze({
   mirrorWaitingBytesMax: 1024 * 1024,
   /** A snapshot or an endpoint list; also what NATS takes in one message by default. */
   publicationBytesMax: 1024 * 1024,
+  /** Agents that are cut off, and that are to make new keys, in a trust list: more than `publicationBytesMax` has room for. */
+  cutoffsMax: 25_000,
   /** How often what is held is compared with what is published, how long an answer may take, the first pause after none. */
   publicationRefreshMs: 30_000,
   publicationGetMs: 2_000,
@@ -149,6 +151,9 @@ export const LIMITS = Object.freeze({
   endpointMissingMs: 5_000,
   /** A heartbeat, signed; and services of which nothing is published that it names all the same. */
   heartbeatBytesMax: 512 * 1024,
+  /** What proves how far a store of the controllers had come, and how many of them a heartbeat may tell. */
+  headProofBytesMax: 512,
+  headProofsMax: 2,
   wantedToldMax: 256,
   /** Within this, changes are announced together. */
   announceDelayMs: 20,

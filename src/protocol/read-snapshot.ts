@@ -5,7 +5,7 @@
 import { isAuthorization } from './authorization/read-authorization.ts';
 import { LIMITS } from './limits.ts';
 import { isLabel, isPublishedName, isServiceName } from './names.ts';
-import { isRevision } from './revision.ts';
+import { isHeadProof, isRevision } from './revision.ts';
 import { mayChange } from './routes/header-modifier.ts';
 import { anyOf, type Check, fields, is, isMapping, listOf, maybe, text, whole } from './shape.ts';
 import { type RouteSet, type Snapshot, saysNothing } from './snapshot.ts';
@@ -147,6 +147,7 @@ const SNAPSHOT_FIELDS = fields({
   service: (value) => typeof value === 'string' && isPublishedName(value),
   revision: isRevision,
   policy: maybe(isRevision),
+  head: maybe(isHeadProof),
   aliasOf: maybe(serviceName),
   exposure: maybe(is('namespace')),
   evidence: maybe(is('signed')),

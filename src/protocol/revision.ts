@@ -3,6 +3,8 @@
  * anew starts again at 1, and is newer because it was made later.
  */
 
+import { LIMITS } from './limits.ts';
+
 /** [when the store was made (ms), number within it] */
 export type Revision = readonly [epoch: number, number: number];
 
@@ -20,4 +22,9 @@ export function isRevision(value: unknown): value is Revision {
     value.length === 2 &&
     value.every((part) => Number.isSafeInteger(part) && (part as number) >= 0)
   );
+}
+
+/** Whether it may be what the root has signed of how far a store had come; nothing of it has been checked. */
+export function isHeadProof(value: unknown): value is string {
+  return typeof value === 'string' && value.length <= LIMITS.headProofBytesMax;
 }

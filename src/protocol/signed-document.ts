@@ -18,8 +18,6 @@ export type DocumentType =
   | 'weft-join'
   | 'weft-renewal'
   | 'weft-grant'
-  /** A join token that has been made, sealed to who asked for it. */
-  | 'weft-token'
   /** The compiled configuration of a service: `snapshot.ts`. */
   | 'weft-snapshot'
   /** Who serves a service now: `endpoint-list.ts`. */
@@ -29,9 +27,13 @@ export type DocumentType =
   /** One revision of a resource, and a change set that is being carried out, as controllers keep them. */
   | 'weft-record'
   | 'weft-journal'
+  /** How far a store of the controllers had come: publications carry it, and agents tell it. */
+  | 'weft-head'
   /** A call of an operator to the controller, and what says who that is: `api-call.ts`, `operator.ts`. */
   | 'weft-call'
   | 'weft-operator'
+  /** That an answer to such a call is the controller's: `answer-proof.ts`. */
+  | 'weft-answer'
   /** What was changed, by whom: `audit-entry.ts`. */
   | 'weft-audit';
 

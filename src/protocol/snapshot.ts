@@ -14,8 +14,10 @@ export interface Snapshot {
   readonly service: string;
   /** Grows with every change of this service; an agent never goes back. */
   readonly revision: Revision;
-  /** The change set that it follows from: what agents report of it shows a controller whose store was set back. */
+  /** The change set that it follows from. */
   readonly policy?: Revision;
+  /** The same, signed by itself: agents tell it, and it shows a controller whose store was set back. */
+  readonly head?: string;
   /**
    * The name is no service but an alias of this one, whose snapshot holds instead; nothing else is said then. That one is
    * never an alias in turn: an agent takes one step and no second.

@@ -5,17 +5,21 @@ import { connect } from '@nats-io/transport-node';
 import test from 'ava';
 import { createApiClient } from '../../src/cli/api-client.ts';
 import { UnreachableError } from '../../src/cli/exit.ts';
+import { verificationKey } from '../../src/protocol/nkey.ts';
 import { createRoot, readRoot } from '../../src/protocol/root.ts';
 import { signingKey } from '../../src/protocol/signed-document.ts';
 import { startNats } from '../kit/nats-server.ts';
 import { tempFolder } from '../kit/temp-folder.ts';
+import { respondAs } from './fake-controller.ts';
+
+const ROOT = readRoot(createRoot().seed);
 
 function contextAt(url: string) {
-  const root = readRoot(createRoot().seed);
   return {
     mesh: 'shop',
     servers: [url],
-    signer: async () => ({ key: signingKey(root) }),
+    signer: async () => ({ key: signingKey(ROOT) }),
+    rootKey: async () => verificationKey(ROOT.publicKey),
   };
 }
 
@@ -49,7 +53,8 @@ test('a controller that is being started again is waited for', async (t) => {
       // It comes up when the first call has found nobody.
       if (calls === 1) {
         connection.subscribe('weft.shop.api.services', {
-          callback: (_error, message) => void message.respond('{ "ok": true, "response": { "items": [] } }'),
+          callback: (_error, message) =>
+            respondAs(ROOT, 'shop', 'services', message, '{ "ok": true, "response": { "items": [] } }'),
         });
       }
     }

@@ -18,7 +18,7 @@ test('the context file is looked for here and in the folders above', async (t) =
   const context = await resolveContext({}, { cwd: deep, env: {} });
   t.is(context.mesh, 'shop');
   t.deepEqual(context.servers, ['nats://127.0.0.1:1', 'nats://127.0.0.1:2']);
-  t.is((await context.signingKey()).asymmetricKeyType, 'ed25519');
+  t.is((await context.root()).publicKey, await context.rootPublicKey());
   t.is((await context.rootKey()).type, 'public');
 });
 
@@ -41,7 +41,7 @@ test('the root and the addresses of another mesh are not taken for those of --me
   const at = { cwd: folder, env: {} };
   await t.throwsAsync(resolveContext({ mesh: 'other' }, at), { message: /which mesh\?.*give --nats URL/ });
   const other = await resolveContext({ mesh: 'other', nats: 'nats://a:1' }, at);
-  await t.throwsAsync(other.signingKey(), { message: /no root of the mesh other at hand.*--root/ });
+  await t.throwsAsync(other.root(), { message: /no root of the mesh other at hand.*--root/ });
   await t.throwsAsync(other.rootKey(), { message: /no root of the mesh other at hand/ });
   const root = join(folder, '.weft', 'root.nk');
   const rooted = await resolveContext({ mesh: 'other', nats: 'nats://a:1', root }, at);
@@ -58,8 +58,8 @@ test('--mesh that contradicts the context is told with the file', async (t) => {
   const context = join(folder, '.weft', 'context.json');
   const named = { context, mesh: 'other', nats: 'nats://a:1' };
   await t.throwsAsync(resolveContext(named, at), { message });
-  const { signingKey } = await resolveContext({ mesh: 'other', nats: 'nats://a:1' }, at);
-  await t.throwsAsync(signingKey(), { message: /context\.json is of the mesh shop/ });
+  const { root } = await resolveContext({ mesh: 'other', nats: 'nats://a:1' }, at);
+  await t.throwsAsync(root(), { message: /context\.json is of the mesh shop/ });
 });
 
 test('an address of NATS may be given without nats://', async (t) => {

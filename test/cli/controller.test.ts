@@ -60,6 +60,14 @@ test('when one controller is killed, the other one leads within 5 s', async (t) 
   );
 });
 
+test('a password in --nats is refused, and stands nowhere in what the controller says', async (t) => {
+  const { args } = await prepare(t);
+  const weft = startWeft(t, args(`nats://ada:hunter2@127.0.0.1:${await freePort()}`));
+  t.is(await weft.exited, 2);
+  t.regex(weft.stderr(), /--nats: expected nats:\/\/host:port .*--creds/);
+  t.false(`${weft.stdout()}${weft.stderr()}`.includes('hunter2'));
+});
+
 test('an admin address that is taken is told with the option to change', async (t) => {
   const nats = await startNats();
   t.teardown(() => nats.stop());

@@ -1,13 +1,16 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { headers, type Msg } from '@nats-io/nats-core';
 import { connect } from '@nats-io/transport-node';
 import type { ExecutionContext } from 'ava';
 import { createMesh, meshFolder, readRootFile } from '../../src/cli/mesh-folder.ts';
+import { PROOF_HEADER, proveAnswer } from '../../src/protocol/answer-proof.ts';
 import type { ApiVerbs, Verb } from '../../src/protocol/api.ts';
 import { type ApiCall, type ApiError, openCall } from '../../src/protocol/api-call.ts';
 import { verificationKey } from '../../src/protocol/nkey.ts';
 import type { Operator } from '../../src/protocol/operator.ts';
 import { type Root, readRoot } from '../../src/protocol/root.ts';
+import { signingKey } from '../../src/protocol/signed-document.ts';
 import { apiSubject } from '../../src/protocol/subjects.ts';
 import { tempFolder } from '../kit/temp-folder.ts';
 import { startWeft } from '../kit/weft-process.ts';
@@ -31,8 +34,8 @@ export interface FakeController {
   readonly root: Root;
   /** What was asked, in order, and by which operator; by the root if by none. */
   readonly asked: readonly Asked[];
-  /** Runs a command to its end. `stdin`: what it is given there. */
-  weft(args: readonly string[], stdin?: string): Promise<Ended>;
+  /** Runs a command to its end. `stdin`: what it is given there. `cwd`: another folder than that of the context. */
+  weft(args: readonly string[], stdin?: string, cwd?: string): Promise<Ended>;
 }
 
 export interface Ended {
@@ -56,6 +59,7 @@ export async function fakeController(
   await mkdir(path);
   const { rootPublicKey } = await createMesh(meshFolder(path), mesh, [url]);
   const key = verificationKey(rootPublicKey);
+  const root = readRoot((await readRootFile(rootFile)).seed);
   const asked: Asked[] = [];
   const connection = await connect({ servers: url });
   t.teardown(() => connection.close());
@@ -67,25 +71,32 @@ export async function fakeController(
         const { request } = call;
         asked.push({ verb, request, call, ...(operator === undefined ? {} : { operator }) });
         const answer = (answers[verb] as (request: unknown, turn: number) => unknown)(request, turn++);
-        if (answer !== 'silence') message.respond(JSON.stringify(answerOf(answer)));
+        if (answer !== 'silence') respondAs(root, mesh, verb, message, JSON.stringify(answerOf(answer)));
       },
     });
   }
   await connection.flush();
-  const { seed } = await readRootFile(rootFile);
 
   return {
     mesh,
     folder,
-    root: readRoot(seed),
+    root,
     asked,
-    async weft(args, stdin) {
-      const weft = startWeft(t, args, { cwd: folder, env: { WEFT_CONTEXT: '' } });
+    async weft(args, stdin, cwd = folder) {
+      const weft = startWeft(t, args, { cwd, env: { WEFT_CONTEXT: '' } });
       weft.child.stdin?.end(stdin);
       const code = await weft.exited;
       return { code, stdout: weft.stdout(), stderr: weft.stderr() };
     },
   };
+}
+
+/** Answers a call as the controller does that has that root: it signs what it says. */
+export function respondAs(root: Root, mesh: string, verb: Verb, message: Msg, text: string): void {
+  const fields = headers();
+  const given = { mesh, verb, call: message.data, answer: Buffer.from(text) };
+  fields.set(PROOF_HEADER, proveAnswer(signingKey(root), given));
+  message.respond(text, { headers: fields });
 }
 
 function answerOf(answer: unknown): unknown {

@@ -1,7 +1,15 @@
-import { readFile, stat, writeFile } from 'node:fs/promises';
+import { mkdir, open, readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test from 'ava';
-import { ensureMesh, findRootFile, meshFolder, readRootFile } from '../../src/cli/mesh-folder.ts';
+import {
+  ensureMesh,
+  findDefaultAction,
+  findRootFile,
+  meshFolder,
+  readRootFile,
+  updateRootPublicKey,
+} from '../../src/cli/mesh-folder.ts';
+import { createRoot } from '../../src/protocol/root.ts';
 import { tempFolder } from '../kit/temp-folder.ts';
 import { startWeft } from '../kit/weft-process.ts';
 
@@ -46,22 +54,71 @@ test('a folder keeps its root, and belongs to one mesh', async (t) => {
   await t.throwsAsync(ensureMesh(folder, 'other', []), { message: /belongs to the mesh shop/ });
 });
 
-test('the root is looked for beside the configuration, then in the working folder', async (t) => {
-  const [beside, here] = [await tempFolder(t), await tempFolder(t)];
-  const config = join(beside, 'agent.yaml');
-  await t.throwsAsync(findRootFile(undefined, config, here), { message: /no mesh root/ });
-  await ensureMesh(meshFolder(join(here, '.weft')), 'shop', []);
-  t.is(await findRootFile(undefined, config, here), join(here, '.weft', 'root.nk'));
-  await ensureMesh(meshFolder(join(beside, '.weft')), 'shop', []);
-  t.is(await findRootFile(undefined, config, here), join(beside, '.weft', 'root.nk'));
-  t.is(await findRootFile('/named', config, here), '/named');
+test('what people add to a context file stays in it when the mesh starts again or has another root', async (t) => {
+  const folder = meshFolder(join(await tempFolder(t), '.weft'));
+  await ensureMesh(folder, 'shop', ['nats://127.0.0.1:1']);
+  const file = folder.contextFile;
+  const read = async () => JSON.parse(await readFile(file, 'utf8'));
+  const first = await read();
+  const added = {
+    creds: '../nats.creds',
+    operator: '../ada.operator',
+    defaultAction: 'deny',
+    note: { of: 'ours' },
+  };
+  await writeFile(file, JSON.stringify({ ...first, ...added }));
+  await ensureMesh(folder, 'shop', ['nats://127.0.0.1:2']);
+  t.deepEqual(await read(), { ...first, nats: ['nats://127.0.0.1:2'], ...added });
+  const { publicKey } = createRoot();
+  await updateRootPublicKey(file, first.rootPublicKey, publicKey);
+  t.deepEqual(await read(), { ...first, nats: ['nats://127.0.0.1:2'], ...added, rootPublicKey: publicKey });
 });
 
-test('a place where the root is looked for is named once', async (t) => {
-  const here = await tempFolder(t);
-  await t.throwsAsync(findRootFile(undefined, 'agent.yaml', here), {
-    message: `no mesh root: ${join(here, '.weft', 'root.nk')} does not exist. Make one with \`weft init\`, copy the one of the mesh here, or name it with --root.`,
+test('a context file is replaced as a whole, and stays readable for its owner alone', async (t) => {
+  const folder = meshFolder(join(await tempFolder(t), '.weft'));
+  await ensureMesh(folder, 'shop', ['nats://127.0.0.1:1']);
+  const before = await readFile(folder.contextFile, 'utf8');
+  const reader = await open(folder.contextFile);
+  t.teardown(() => reader.close());
+  await ensureMesh(folder, 'shop', ['nats://127.0.0.1:2']);
+  t.is(await reader.readFile('utf8'), before, 'who was reading it has all of the old one');
+  t.not(await readFile(folder.contextFile, 'utf8'), before);
+  t.is((await stat(folder.contextFile)).mode & 0o777, 0o600);
+  t.deepEqual((await readdir(folder.path)).sort(), ['context.json', 'root.nk']);
+});
+
+test('a context file that cannot be read opens no mesh, and is not written over', async (t) => {
+  const folder = meshFolder(join(await tempFolder(t), '.weft'));
+  await ensureMesh(folder, 'shop', ['nats://127.0.0.1:1']);
+  const whole = JSON.parse(await readFile(folder.contextFile, 'utf8'));
+  for (const [text, message] of [
+    ['{ "defaultAction": "deny"', /context\.json is not JSON/],
+    ['[]', /context\.json: expected mesh, nats/],
+    [JSON.stringify({ ...whole, mesh: 7 }), /context\.json: expected mesh, nats/],
+    [JSON.stringify({ ...whole, operator: [] }), /expected mesh, nats .*creds and operator/],
+    [JSON.stringify({ ...whole, defaultAction: 'Deny' }), /defaultAction: found "Deny"/],
+  ] as const) {
+    await writeFile(folder.contextFile, text);
+    await t.throwsAsync(findDefaultAction(folder.rootFile), { name: 'UsageError', message });
+    await t.throwsAsync(ensureMesh(folder, 'shop', ['nats://127.0.0.1:2']), { name: 'UsageError', message });
+    t.is(await readFile(folder.contextFile, 'utf8'), text);
+  }
+  await writeFile(folder.contextFile, '{ "defaultAction": "deny" }');
+  t.is(await findDefaultAction(folder.rootFile), 'deny', 'beside the root of a controller it needs no more');
+});
+
+test('the root is that of the working folder, and no other is taken for it', async (t) => {
+  const above = await tempFolder(t);
+  const here = join(above, 'here');
+  await ensureMesh(meshFolder(join(above, '.weft')), 'above', ['nats://127.0.0.1:1']);
+  await mkdir(here);
+  const file = join(here, '.weft', 'root.nk');
+  await t.throwsAsync(findRootFile(undefined, here), {
+    message: `no mesh root: ${file} does not exist. Make one with \`weft init\`, copy the one of the mesh here, or name it with --root.`,
   });
+  await ensureMesh(meshFolder(join(here, '.weft')), 'shop', ['nats://127.0.0.1:1']);
+  t.is(await findRootFile(undefined, here), file);
+  t.is(await findRootFile('/named', here), '/named');
 });
 
 test('init takes an address of NATS without nats://', async (t) => {

@@ -85,7 +85,7 @@ test('whoever is enrolled is asked for, and those that are cut off are left out'
   ];
   const operators = [operator('ada', 'valid'), operator('bob', 'revoked'), operator('eve', 'expired')];
   const { weft } = await fakeController(t, nats.url, {
-    identities: () => ({ items: agents, roots: [], trust: null }),
+    identities: () => ({ items: agents, roots: [], trust: null, serviceKeys: { of: 0, replaced: 0 } }),
     operators: () => ({ items: operators }),
   });
   const { code, stdout, stderr } = await weft(['nats', 'config']);
@@ -98,7 +98,12 @@ test('whoever is enrolled is asked for, and those that are cut off are left out'
 
 test('what a controller says that is no name writes nothing', async (t) => {
   const { folder, weft } = await fakeController(t, nats.url, {
-    identities: () => ({ items: [{ ...agent('app-1', 'valid'), agent: 'a", ">' }], roots: [], trust: null }),
+    identities: () => ({
+      items: [{ ...agent('app-1', 'valid'), agent: 'a", ">' }],
+      roots: [],
+      trust: null,
+      serviceKeys: { of: 0, replaced: 0 },
+    }),
     operators: () => ({ items: [] }),
   });
   const { code } = await weft(['nats', 'config', '--out', 'nats.conf']);

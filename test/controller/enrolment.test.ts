@@ -1,10 +1,20 @@
+import { jetstreamManager } from '@nats-io/jetstream';
 import test, { type ExecutionContext } from 'ava';
+import { pino } from 'pino';
+import { openBuckets } from '../../src/controller/buckets.ts';
+import { startController } from '../../src/controller/controller.ts';
 import { createAgentKeys } from '../../src/protocol/agent-keys.ts';
+import { joinTokenText } from '../../src/protocol/enrolment.ts';
+import { heartbeatParts } from '../../src/protocol/heartbeat.ts';
 import { readIntroduction } from '../../src/protocol/introduction.ts';
-import { openDocument } from '../../src/protocol/signed-document.ts';
-import type { TrustList } from '../../src/protocol/trust-list.ts';
+import { readRoot } from '../../src/protocol/root.ts';
+import { openDocument, unprovenClaims } from '../../src/protocol/signed-document.ts';
+import { heartbeatSubject, identityBucket, publicationKey } from '../../src/protocol/subjects.ts';
+import { TRUST_NAME, type TrustList } from '../../src/protocol/trust-list.ts';
+import { enrolledAgent } from '../kit/enrolled-agent.ts';
 import { until } from '../kit/mesh.ts';
-import { type ControlPlane, MESH, startControlPlane } from './control-plane.ts';
+import { tempFolder } from '../kit/temp-folder.ts';
+import { type ControlPlane, MESH, route, startControlPlane } from './control-plane.ts';
 import { enrol, invite, joinOf, rootKeyOf } from './host.ts';
 
 async function start(t: ExecutionContext) {
@@ -33,6 +43,7 @@ async function trustList(plane: ControlPlane): Promise<TrustList | undefined> {
 
 test('a host that proves its token gets an identity, the keys of its services, and the trust list', async (t) => {
   const plane = await start(t);
+  await until(() => plane.trust(), 'all was heard for a whole lease');
   const { keyring, granted } = await enrol(plane, 'app-1', ['orders.default']);
   const peer = readIntroduction(rootKeyOf(plane), MESH, keyring.document, Date.now());
   t.is(peer.agent, 'app-1');
@@ -225,4 +236,135 @@ test('an old record that somebody puts back into the bucket undoes no revocation
   await plane.write('identity', 'agent.app-1', before);
   await until(async () => (await plane.entry('identity', 'agent.app-1')) !== before, 'it is put right');
   t.regex(await renewed(renew), /was revoked/);
+});
+
+/** Revoked, and then all is put back that can be written without a key: as it was before. */
+async function startSetBack(t: ExecutionContext) {
+  const plane = await startControlPlane(t);
+  const { controller } = await plane.add();
+  await until(() => controller.leading, 'it leads');
+  const buckets = await openBuckets(plane.client, MESH);
+  const host = await enrol(plane, 'app-1', ['orders.default']);
+  const editor = plane.operator('ed', 'editor');
+  const journal = await plane.entry('state', 'identities');
+  const before: [key: string, text: string][] = [];
+  for await (const key of await buckets.identity.keys())
+    before.push([key, await plane.entry('identity', key)]);
+  await plane.done('revokeOperator', { name: 'ed' });
+  await plane.done('revoke', { agent: 'app-1' });
+  const list = await until(async () => {
+    const found = await trustList(plane);
+    return found?.revoked.length === 1 && found;
+  }, 'it is on the trust list');
+  await controller.stop();
+  await (await jetstreamManager(plane.client)).streams.purge(`KV_${identityBucket(MESH)}`);
+  for (const [key, text] of before) await plane.write('identity', key, text);
+  await plane.write('state', 'identities', journal);
+  await buckets.config.purge(publicationKey('trust', TRUST_NAME));
+  const change = { resources: [route('orders', 'orders.default', 'a')] };
+  const applied = async () => {
+    const answer = await plane.call('apply', change, editor);
+    return answer.ok ? 'ok' : answer.error.code;
+  };
+  return { ...plane, host, applied, list };
+}
+
+test('R4: an identity store that was set back whole is known by the trust list that agents hold, and undoes no revocation', async (t) => {
+  const { host, applied, list, ...plane } = await startSetBack(t);
+  const witness = plane.agent('app-2', []);
+  witness.beat({ heads: [list.head!] });
+  witness.keepBeating();
+  const { controller } = await plane.add();
+  await until(() => controller.leading, 'the next one leads');
+  const check = await until(async () => {
+    const { checks } = await plane.done('check', {});
+    return checks.find(({ name, result }) => name === 'enrolment' && result === 'failed');
+  }, 'check says so');
+  t.regex(check.message, /set back/);
+  t.regex(await renewed(host.renew), /set back/);
+  t.is(await applied(), 'unavailable', 'nor that of an operator');
+  const message = {
+    host: 'app-3',
+    workloads: [],
+    ttlMs: 60_000,
+    sealTo: Buffer.alloc(32).toString('base64url'),
+  };
+  const answer = await plane.settled('token', message);
+  t.is(answer.ok ? '' : answer.error.code, 'unavailable');
+  t.is(await plane.trust(), '', 'and agents go by the list that they hold');
+});
+
+test('R4: until a new leader has listened to agents for a lease it grants nothing and publishes no trust list', async (t) => {
+  const { host, applied, ...plane } = await startSetBack(t);
+  const { controller } = await plane.add({ agentLeaseMs: 600_000 });
+  await until(() => controller.leading, 'it leads');
+  const answer = await plane.call('renew', { message: host.renewalOf().message });
+  t.regex(answer.ok ? '' : answer.error.message, /just begun to listen/);
+  const revoked = await plane.call('revoke', { agent: 'app-1' });
+  t.is(revoked.ok ? '' : revoked.error.code, 'not_leading');
+  t.is(await applied(), 'not_leading');
+  plane.agent('app-2', ['new.default']).keepBeating();
+  await until(() => plane.endpoints('new.default'), 'other things are published');
+  t.is(await plane.trust(), '', 'of the trust list is left that it was taken away');
+});
+
+test('R2: new keys are not taken from who has the replaced ones', async (t) => {
+  const plane = await start(t);
+  const { renew, renewalOf } = await enrol(plane, 'app-1', ['orders.default']);
+  const [next, other] = [createAgentKeys(), createAgentKeys()];
+  const old = renewalOf(other);
+  const same = renewalOf(next);
+  await renew(next);
+  t.regex(await refusal(plane, 'renew', old.message), /^denied: .*taken the place of/);
+  t.true((await plane.settled('renew', { message: same.message })).ok, 'the answer may have been lost');
+  t.is((await plane.done('identities', {})).items[0]?.key, next.publicKey);
+});
+
+test('of joins that are refused a few are logged in a second, and how many more there were', async (t) => {
+  const plane = await startControlPlane(t);
+  const lines: { msg: string; count?: number }[] = [];
+  let nowMs = 0;
+  const controller = await startController({
+    connection: plane.client,
+    mesh: MESH,
+    root: readRoot(plane.seed),
+    id: 'one',
+    release: '0.0.0',
+    log: pino({ level: 'warn' }, { write: (line: string) => void lines.push(JSON.parse(line)) }),
+    now: () => nowMs,
+  });
+  t.teardown(controller.stop);
+  await until(() => controller.leading, 'it leads');
+  const join = () => controller.api.answer('join', JSON.stringify({ message: 'x' }), 'bus');
+  for (let count = 0; count < 20; count++) await join();
+  t.is(lines.filter(({ msg }) => msg === 'an agent was granted nothing').length, 5);
+  nowMs += 1_000;
+  await join();
+  t.deepEqual(
+    lines.slice(-2).map(({ msg, count }) => [msg, count]),
+    [
+      ['more joins and renewals were refused', 15],
+      ['an agent was granted nothing', undefined],
+    ],
+  );
+});
+
+test('an agent shows in its heartbeats how far the stores had come that its snapshots and its trust list are of', async (t) => {
+  const plane = await start(t);
+  const beats: string[] = [];
+  plane.client.subscribe(heartbeatSubject(MESH, 'app-1'), {
+    callback: (_, message) => void beats.push(heartbeatParts(message.string()).statement),
+  });
+  await plane.done('apply', { resources: [route('orders', 'orders.default', 'a')] });
+  const { id, secret } = await invite(plane, 'app-1', ['orders.default']);
+  const root = readRoot(plane.seed).publicKey;
+  const token = joinTokenText({ mesh: MESH, host: 'app-1', root, id, secret, nats: [plane.nats.url] });
+  const workloads = [{ service: 'orders.default', ports: [1] }];
+  const agent = await enrolledAgent(t, plane.nats.url, await tempFolder(t), 'app-1', workloads, token);
+  await agent.start();
+  await until(async () => {
+    const heads = [(await trustList(plane))?.head, (await plane.snapshot('orders.default'))?.head];
+    return JSON.stringify(unprovenClaims(beats.at(-1) ?? '').heads) === JSON.stringify(heads);
+  }, 'it shows both');
+  t.pass();
 });

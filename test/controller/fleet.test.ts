@@ -1,6 +1,7 @@
 import { jetstream } from '@nats-io/jetstream';
 import { Kvm } from '@nats-io/kv';
 import test from 'ava';
+import { openBuckets } from '../../src/controller/buckets.ts';
 import { compareRevisions } from '../../src/protocol/revision.ts';
 import {
   configBucket,
@@ -76,6 +77,7 @@ test('nothing is published while nothing changes', async (t) => {
   const plane = await startLeader(t);
   plane.agent('app-1', ['orders.default']).keepBeating(20);
   await until(async () => (await plane.states()) === 'app-1 ready', 'it is listed');
+  await until(() => plane.trust(), 'and all was heard for a whole lease');
   const kv = await new Kvm(jetstream(plane.client)).open(configBucket(MESH));
   const before = (await kv.status()).streamInfo.state.last_seq;
   const calls = await plane.controller.metrics.registry.getSingleMetricAsString(
@@ -200,6 +202,30 @@ test('how many agents have applied a snapshot is known from what they report', a
   await until(async () => (await counts()) === '2 of 2', 'all have it');
   const [item] = (await plane.done('get', {})).items;
   t.regex(JSON.stringify(item?.status), /"Programmed","status":"True"/);
+});
+
+test('G4: of the names that an agent invents a hundred have a snapshot, and of an old heartbeat none', async (t) => {
+  const plane = await startLeader(t);
+  const { config } = await openBuckets(plane.client, MESH);
+  const invented = (from: number) =>
+    Object.fromEntries(Array.from({ length: 80 }, (_, at) => [`x${from + at}.default`, [1, 1] as const]));
+  const liar = plane.agent('liar', ['orders.default']);
+  const old = liar.signed({ applied: { 'old.default': [1, 1] } });
+  liar.beat({ applied: {} });
+  const other = plane.agent('other', []);
+  const published = (service: string) =>
+    until(async () => {
+      other.beat({ applied: { [service]: [1, 1] } });
+      return plane.snapshot(service);
+    }, `what another agent holds of ${service} is taken back`);
+  await published('y.default');
+  plane.client.publish(heartbeatSubject(MESH, 'liar'), old);
+  for (const from of [0, 100, 200]) liar.beat({ applied: invented(from) });
+  await published('z.default');
+  const names: string[] = [];
+  for await (const key of await config.keys('snapshot.default.>')) names.push(key.slice(17));
+  t.is(names.filter((name) => name.startsWith('x')).length, 100);
+  t.false(names.includes('old'));
 });
 
 test('a heartbeat that was recorded long ago brings nobody back', async (t) => {

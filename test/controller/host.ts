@@ -28,7 +28,7 @@ export async function invite(
   const keys = nacl.box.keyPair();
   const sealTo = Buffer.from(keys.publicKey).toString('base64url');
   const { sealed } = await plane.done('token', { host, workloads, ttlMs, sealTo });
-  return openToken(rootKeyOf(plane), MESH, keys, sealed);
+  return openToken(keys, sealed);
 }
 
 /** What a host sends with a token. */

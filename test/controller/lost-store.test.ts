@@ -13,13 +13,13 @@ async function startAfterLoss(t: Parameters<typeof startControlPlane>[0]) {
     resources: [route('orders', 'orders.default', 'a'), route('front', 'front.default', 'orders')],
   });
   const applied = Object.fromEntries(snapshots.map(({ service, revision }) => [service, revision]));
-  const { policy } = (await plane.snapshot('orders.default'))!;
+  const { head } = (await plane.snapshot('orders.default'))!;
   await before.stop();
   for (const bucket of Object.values(await openBuckets(plane.client, MESH))) await bucket.destroy();
   const { controller } = await plane.add();
   await until(() => controller.leading, 'the next one leads');
   const app = plane.agent('app-1', ['orders.default']);
-  app.beat({ applied, policy: policy! });
+  app.beat({ applied, heads: [head!] });
   app.keepBeating();
   await until(
     async () => (await plane.done('agents', {})).items[0]?.astray?.length === 2,

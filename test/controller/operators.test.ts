@@ -1,7 +1,13 @@
 /** What operators may do, and that nobody else may. */
+import { randomBytes } from 'node:crypto';
 import test, { type ExecutionContext } from 'ava';
 import type { CallSigner } from '../../src/cli/context.ts';
-import type { ApiAnswer } from '../../src/protocol/api-call.ts';
+import { createCallGuard, NONCE_MS } from '../../src/controller/api/call-guard.ts';
+import { CONTROLLER_LIMITS } from '../../src/controller/limits.ts';
+import type { Verb } from '../../src/protocol/api.ts';
+import { type ApiAnswer, signCall } from '../../src/protocol/api-call.ts';
+import { verificationKey } from '../../src/protocol/nkey.ts';
+import type { Role } from '../../src/protocol/operator.ts';
 import { createRoot, readRoot } from '../../src/protocol/root.ts';
 import { signingKey } from '../../src/protocol/signed-document.ts';
 import { until } from '../kit/mesh.ts';
@@ -158,4 +164,37 @@ test('what an admin had carried out is not carried out again by the next leader'
   const { controller } = await plane.add();
   await until(() => controller.leading, 'the next one leads');
   t.is(await settled(() => plane.raw('token', call)), 'denied');
+});
+
+test('J4: an operator has a share of the calls that are remembered, and whoever else calls has another one', async (t) => {
+  const root = readRoot(createRoot().seed);
+  let nowMs = Date.now();
+  const guard = createCallGuard({
+    rootKeys: () => verificationKey(root.publicKey),
+    mesh: MESH,
+    wallMs: () => nowMs,
+    revoked: async () => false,
+    certain() {},
+    denied() {},
+  });
+  const call = (verb: Verb, by: CallSigner) => {
+    const nonce = randomBytes(16).toString('hex');
+    const text = { verb, mesh: MESH, timeMs: nowMs, nonce, author: 'x', request: {} };
+    return guard.open(verb, signCall(by.key, text, by.document)).then(
+      () => 'ok',
+      ({ message }) => message,
+    );
+  };
+  const of = (name: string, role: Role) => operatorOf(signingKey(root), MESH, name, role);
+  const [eve, ed, ann] = [of('eve', 'editor'), of('ed', 'editor'), of('ann', 'admin')];
+  const answers = new Set<string>();
+  for (let count = 0; count < CONTROLLER_LIMITS.noncesPerOperatorMax; count++)
+    answers.add(await call('apply', eve));
+  t.deepEqual([...answers], ['ok']);
+  t.regex(await call('apply', eve), /too many calls/);
+  t.is(await call('apply', ed), 'ok');
+  t.is(await call('revokeOperator', ann), 'ok');
+  t.is(await call('revokeOperator', { key: signingKey(root) }), 'ok');
+  nowMs += NONCE_MS + 1;
+  t.is(await call('apply', eve), 'ok', 'what is too old to come again takes no place');
 });

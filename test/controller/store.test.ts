@@ -71,7 +71,7 @@ test('a record lies where it says that it lies, also after somebody else has wri
   await leader.takeOver();
   const placeOf = async (name: string) => {
     const entry = (await buckets.policy.get(keyOf(name)))!;
-    const { place } = seal.open('weft-record', entry) as { place: number };
+    const { place } = seal.open('weft-record', 'policy', entry) as { place: number };
     return [place, entry.revision];
   };
   for (const name of ['strange', 'stranger', 'one']) await buckets.policy.put(keyOf(name), 'x');

@@ -1,6 +1,10 @@
 import test from 'ava';
 import { type Buckets, openBuckets } from '../../src/controller/buckets.ts';
+import { createPublisher } from '../../src/controller/publisher.ts';
+import { createRoots } from '../../src/controller/roots.ts';
 import { compareRevisions } from '../../src/protocol/revision.ts';
+import { readRoot } from '../../src/protocol/root.ts';
+import { TRUST_NAME } from '../../src/protocol/trust-list.ts';
 import { until } from '../kit/mesh.ts';
 import { MESH, route, startControlPlane } from './control-plane.ts';
 
@@ -86,3 +90,46 @@ test('what somebody writes over a publication right before it changes does not e
   t.regex(metrics, /weft_controller_failures_total 0/);
   t.regex(metrics, /weft_controller_tampered_total\{bucket="config"\} [2-9]/);
 });
+
+for (const created of ['9999-12-31T23:59:59Z', 'x']) {
+  test(`W5: a server that says that the bucket was made at ${created} has no revision of a time to come signed`, async (t) => {
+    const { client, seed } = await startControlPlane(t);
+    const { config } = await openBuckets(client, MESH);
+    const lying: typeof config = Object.create(config, {
+      status: {
+        async value() {
+          const status = await config.status();
+          return { ...status, streamInfo: { ...status.streamInfo, created } };
+        },
+      },
+    });
+    const roots = createRoots(readRoot(seed));
+    const make = (bucket: typeof config) =>
+      createPublisher({
+        bucket,
+        mesh: MESH,
+        roots,
+        payloadBytesMax: () => 1024 * 1024,
+        wallMs: Date.now,
+        serviceKeys: () => undefined,
+        published() {},
+        cut() {},
+        tampered() {},
+        tooLong() {},
+      });
+    const publish = async (publisher: ReturnType<typeof make>, agent: string) => {
+      const revoked = [{ agent, beforeMs: 1 }];
+      const named = { version: 1, mesh: MESH, service: TRUST_NAME } as const;
+      const lists = { roots: roots.publicKeys, revoked, renew: [] };
+      return (await publisher.trust((revision) => ({ ...named, revision, ...lists })))!;
+    };
+    const deceived = make(lying);
+    await deceived.load();
+    const revisions = [await publish(deceived, 'a'), await publish(deceived, 'b')];
+    const honest = make(config);
+    await honest.load();
+    revisions.push(await publish(honest, 'c'));
+    t.true(revisions.every(([madeMs]) => madeMs <= Date.now()));
+    t.deepEqual(revisions.toSorted(compareRevisions), revisions, 'each is newer than the one before');
+  });
+}

@@ -5,11 +5,12 @@ import type { Resource } from '../../src/controller/resources/resource.ts';
 import { createSeal } from '../../src/controller/seal.ts';
 import { createStore } from '../../src/controller/store.ts';
 import { verificationKey } from '../../src/protocol/nkey.ts';
-import { readRoot } from '../../src/protocol/root.ts';
-import { signingKey } from '../../src/protocol/signed-document.ts';
+import { createRoot, readRoot } from '../../src/protocol/root.ts';
+import { signDocument, signingKey } from '../../src/protocol/signed-document.ts';
 import { policyBucket } from '../../src/protocol/subjects.ts';
 import { until } from '../kit/mesh.ts';
 import { type ControlPlane, MESH, route, startControlPlane } from './control-plane.ts';
+import { enrol } from './host.ts';
 
 const KEY = 'httproute.default.orders';
 
@@ -18,6 +19,13 @@ async function start(t: Parameters<typeof startControlPlane>[0]) {
   const { controller } = await plane.add();
   await until(() => controller.leading, 'it leads');
   return { ...plane, controller, buckets: await openBuckets(plane.client, MESH) };
+}
+
+/** All that a bucket holds, by key. */
+async function textsOf(bucket: Buckets['policy']): Promise<[key: string, text: string][]> {
+  const texts: [string, string][] = [];
+  for await (const key of await bucket.keys()) texts.push([key, await textOf(bucket, key)]);
+  return texts.sort();
 }
 
 const textOf = async (bucket: Buckets['policy'], key: string) => (await bucket.get(key))?.string() ?? '';
@@ -93,6 +101,28 @@ test('a key that no controller has written is taken away', async (t) => {
     'it is gone',
   );
   t.is((await plane.done('get', {})).items.length, 1);
+});
+
+test('records of one bucket mean nothing in another one, under the keys that they have there', async (t) => {
+  const { buckets, controller, ...plane } = await start(t);
+  const { policy, identity } = buckets;
+  await apply(plane, 'a');
+  await enrol(plane, 'web-1', ['orders.default']);
+  const before = [await textsOf(policy), await textsOf(identity)] as const;
+  for (const [key, text] of before[1]) await policy.put(key, text);
+  for (const [key, text] of before[0]) await identity.put(key, text);
+  await until(async () => {
+    const now = [await textsOf(policy), await textsOf(identity)];
+    return JSON.stringify(now) === JSON.stringify(before);
+  }, 'what was copied is gone again, and nothing else');
+  t.is(await backendOf(plane), 'a.default');
+  await controller.stop();
+  for (const [key, text] of before[1]) await policy.put(key, text);
+  const { controller: next } = await plane.add();
+  await until(() => next.leading, 'the next one leads');
+  t.regex(await specs(plane), /"a"/);
+  t.is((await checkOf(plane, 'policy'))?.result, 'ok');
+  t.is((await plane.done('identities', {})).items[0]?.agent, 'web-1');
 });
 
 test('a journal that is put back stops no change', async (t) => {
@@ -213,7 +243,7 @@ test('a store that was set back whole is known by what agents report, and nothin
   const journal = await textOf(buckets.state, 'journal');
   const { sequence } = { sequence: (await buckets.policy.get(KEY))?.revision ?? 0 };
   await apply(plane, 'b');
-  const policy = (await plane.snapshot('orders.default'))!.policy!;
+  const head = (await plane.snapshot('orders.default'))!.head!;
   await controller.stop();
   const manager = await jetstreamManager(plane.client);
   await manager.streams.deleteMessage(`KV_${policyBucket(MESH)}`, (await buckets.policy.get(KEY))!.revision);
@@ -223,7 +253,7 @@ test('a store that was set back whole is known by what agents report, and nothin
   plane.agent('app-1', ['orders.default']).keepBeating();
   const witness = plane.agent('app-2', ['orders.default']);
   // It says so before anybody leads, and again and again: only who is heard can be known from.
-  witness.beat({ policy });
+  witness.beat({ heads: [head] });
   witness.keepBeating();
   const { controller: next } = await plane.add({ agentLeaseMs: 1_500 });
   await until(() => next.leading, 'the next one leads');
@@ -237,6 +267,23 @@ test('a store that was set back whole is known by what agents report, and nothin
   t.regex((await checkOf(plane, 'policy'))?.message ?? '', /set back/);
   const answer = await plane.call('apply', { resources: [route('orders', 'orders.default', 'c')] });
   t.is(answer.ok ? '' : answer.error.code, 'unavailable');
+});
+
+test('of a store that was set back nobody can say so who has no proof that the root has signed', async (t) => {
+  const plane = await start(t);
+  await apply(plane, 'a');
+  const other = readRoot(createRoot().seed);
+  const forged = (by: typeof other, key: string, at: unknown) =>
+    signDocument(signingKey(by), 'weft-head', { mesh: MESH, key, content: at });
+  const liar = plane.agent('app-1', ['orders.default']);
+  const later = [Date.now() + 1_000_000_000, 7];
+  liar.beat({ heads: [forged(other, 'policy/head', later), forged(other, 'identity/head', later)] });
+  liar.beat({ heads: [forged(readRoot(plane.seed), 'other/head', later), 'x'] });
+  await until(() => plane.endpoints('orders.default'), 'it was heard');
+  await apply(plane, 'b');
+  t.is(await backendOf(plane), 'b.default');
+  t.is((await checkOf(plane, 'policy'))?.result, 'ok');
+  t.not((await checkOf(plane, 'enrolment'))?.result, 'failed');
 });
 
 test('what is published shows a store that was set back, before any agent is heard', async (t) => {

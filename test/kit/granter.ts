@@ -65,6 +65,8 @@ export interface Granter {
   publishTrust(list: {
     readonly revoked?: readonly Cutoff[];
     readonly renew?: readonly Cutoff[];
+    /** Public NKeys; its own alone if they are not said. */
+    readonly roots?: readonly string[];
   }): Promise<void>;
   /** The introduction that an agent has announced last. */
   introductionOf(agent: string): string | undefined;
@@ -214,7 +216,7 @@ export async function startGranter(t: ExecutionContext, url: string, seed: strin
         publishedServiceKey(root, MESH, service, epoch, Date.now() + inMs),
       ]);
     },
-    async publishTrust({ revoked = [], renew = [] }) {
+    async publishTrust({ revoked = [], renew = [], roots = [root.publicKey] }) {
       for (const { agent, beforeMs } of revoked) cut.set(agent, beforeMs);
       const revision: Revision = [1, ++number];
       const list = {
@@ -222,7 +224,7 @@ export async function startGranter(t: ExecutionContext, url: string, seed: strin
         mesh: MESH,
         service: TRUST_NAME,
         revision,
-        roots: [root.publicKey],
+        roots,
         revoked,
         renew,
       };

@@ -23,9 +23,13 @@ export interface TestNats {
   resume(): void;
 }
 
+/** It is asked for its release, which is one more process. */
+let found: Promise<string> | undefined;
+
 export async function startNats(options: { port?: number; args?: string[] } = {}): Promise<TestNats> {
   const dir = await mkdtemp(join(tmpdir(), 'weft-nats-'));
-  const binary = await findNatsServer(process.env.PATH ?? '');
+  found ??= findNatsServer(process.env.PATH ?? '');
+  const binary = await found;
   const start = (port: number) => startNatsServer({ binary, port, storeDir: dir, args: options.args ?? [] });
   let server: NatsServerProcess = await start(options.port ?? (await freePort()));
   const { port, url } = server;

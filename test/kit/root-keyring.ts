@@ -37,6 +37,9 @@ export function createRootKeyring(options: {
   const own = generateKeyPairSync('x25519');
   const statement = stateSession(keys.signingKey, agent, own.publicKey);
   const serviceKeys = new Map<string, ServiceKey>();
+  const privateKeys = new Map(
+    [...workloads].map((service) => [service, x25519PrivateKey(serviceSecret(root, mesh, service, EPOCH))]),
+  );
 
   const issue = (issuedAtMs: number) => {
     const { publicKey: signingKey, boxKey } = keys;
@@ -71,9 +74,7 @@ export function createRootKeyring(options: {
       return key;
     },
     servicePrivateKey: (service: string, epoch: number) =>
-      epoch === EPOCH && workloads.has(service)
-        ? x25519PrivateKey(serviceSecret(root, mesh, service, epoch))
-        : undefined,
+      epoch === EPOCH ? privateKeys.get(service) : undefined,
     canServe: (service: string) => workloads.has(service),
     verify: (document: string) => readIntroduction(rootKey, mesh, document, now()),
     sign: (type: 'weft-heartbeat', payload: unknown) => signDocument(keys.signingKey, type, payload),

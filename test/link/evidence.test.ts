@@ -140,7 +140,8 @@ test('an unsigned request to a service that asks for evidence is refused with th
 test('evidence about another service is none', async (t) => {
   const { network, back, front } = pair();
   // The request names `orders` in its head, and says in its evidence that it is about `billing`.
-  front.link.openToService(BILLING, HEAD, true, new Ear(), 1, true);
+  const endpoint = front.keyring.verify(back.keyring.document);
+  front.link.openToInstance(BILLING, endpoint, HEAD, true, new Ear(), true);
   await settle();
   t.deepEqual(back.refused, [`evidence: front, about ${SERVICE}: this one is signed as one of ${BILLING}`]);
   t.deepEqual(proofs(network, back), []);
@@ -231,20 +232,26 @@ test('what is said to different services is proven in different packets', async 
   t.deepEqual(proofs(network, front), both);
 });
 
-test('where nobody asks for evidence packets are as they were', async (t) => {
-  const { network, back, front } = pair([]);
-  const { ear } = open(front, { signed: false });
-  await settle();
-  back.served[0]?.stream.sendResponse('200 OK\r\n', true);
-  await settle();
-  t.deepEqual(ear.heard, ['response 200 OK last']);
-  const [request] = network.bus.published;
-  const signed = pair();
-  open(signed.front);
-  await settle();
-  const more = (signed.network.bus.published[0]?.payload.length ?? 0) - (request?.payload.length ?? 0);
-  t.is(more, evidenceFrameBytes(SERVICE));
-  t.deepEqual([...back.proven, ...front.proven], []);
+test('where nobody asks for evidence packets to one process are as they were', async (t) => {
+  const exchanged = async (signed: boolean) => {
+    const { network, back, front } = pair([]);
+    const ear = new Ear();
+    const endpoint = front.keyring.verify(back.keyring.document);
+    front.link.openToInstance(SERVICE, endpoint, HEAD, true, ear, signed);
+    await settle();
+    back.served[0]?.stream.sendResponse('200 OK\r\n', true);
+    await settle();
+    t.deepEqual(ear.heard, ['response 200 OK last']);
+    const sizes = network.bus.published.map(({ payload }) => payload.length);
+    return { sizes, proven: [...back.proven, ...front.proven] };
+  };
+  const plain = await exchanged(false);
+  const signed = await exchanged(true);
+  t.deepEqual(
+    signed.sizes,
+    plain.sizes.map((bytes) => bytes + evidenceFrameBytes(SERVICE)),
+  );
+  t.deepEqual(plain.proven, []);
 });
 
 /** A keyring whose parts may be replaced; its getters are read once. */

@@ -107,11 +107,14 @@ test('evidence is the first frame of its packet, of no stream, and of something'
     Buffer.concat([evidence, evidence, rest]),
     changed(1, FLAG.OPENER),
     changed(1, FLAG.LAST),
+    changed(1, FLAG.ONE_WAY | FLAG.LAST),
+    changed(1, FLAG.ONE_WAY | FLAG.OPENER),
     changed(5, 1),
     changed(9, 64),
   ];
   for (const plain of broken) t.throws(() => readFrames(plain, visitor), { instanceOf: WeftError });
   t.is(seen.length, 3);
+  t.notThrows(() => readFrames(changed(1, FLAG.ONE_WAY), visitor));
   t.throws(() => evidenceParts(changed(74, 0x2e)), { message: 'EVIDENCE names no service' });
 });
 

@@ -23,6 +23,7 @@ const beat: Heartbeat = {
     },
   ],
   applied: { 'orders.default': [1_700_000_000_000, 3] },
+  heads: ['a.b.c', 'd.e.f'],
 };
 const list = {
   version: 1,
@@ -46,6 +47,10 @@ test('a heartbeat of another mesh, or with a part that is malformed, is none', (
     { timeMs: 'now' },
     { leaving: 'no' },
     { workloads: {} },
+    { heads: 'x' },
+    { heads: [1] },
+    { heads: ['x'.repeat(513)] },
+    { heads: ['a', 'b', 'c'] },
     { workloads: [{ ...workload, service: 'orders' }] },
     { workloads: [{ ...workload, state: 'fine' }] },
     { workloads: [{ ...workload, reason: 'x'.repeat(2_000) }] },

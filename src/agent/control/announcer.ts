@@ -15,8 +15,10 @@ export interface AnnouncerParts {
   readonly workloads: () => readonly WorkloadReport[];
   /** Services whose snapshots are held, with what is applied; and those that are wanted, with NO_REVISION. */
   readonly applied: () => Readonly<Record<string, Revision>>;
-  /** The newest change set of which a snapshot is held; undefined if none is. */
-  readonly policy: () => Revision | undefined;
+  /** What is held that shows how far the controllers' stores had come. */
+  readonly heads: () => readonly string[];
+  /** The trust list that holds here; undefined if there is none. */
+  readonly trust: () => Revision | undefined;
   /** Wall clock, ms. */
   readonly wallMs: () => number;
   /** Clock that does not jump. */
@@ -80,7 +82,8 @@ export function createAnnouncer(parts: AnnouncerParts): Announcer {
   }
 
   function signed(leaving: boolean, applied: Heartbeat['applied']): Buffer {
-    const policy = parts.policy();
+    const heads = parts.heads();
+    const trust = parts.trust();
     const beat: Heartbeat = {
       version: 1,
       mesh: keyring.mesh,
@@ -92,7 +95,8 @@ export function createAnnouncer(parts: AnnouncerParts): Announcer {
       leaving,
       workloads: parts.workloads(),
       ...(applied === undefined ? {} : { applied }),
-      ...(policy === undefined ? {} : { policy }),
+      ...(heads.length === 0 ? {} : { heads }),
+      ...(trust === undefined ? {} : { trust }),
     };
     return Buffer.from(heartbeatText(keyring.document, keyring.sign('weft-heartbeat', beat)), 'latin1');
   }

@@ -44,8 +44,8 @@ export interface ControlPlane {
   knows(services: Iterable<string>): boolean;
   /** What is applied of every service that is wanted here: NO_REVISION where nothing is held. */
   applied(): Readonly<Record<string, Revision>>;
-  /** The newest change set of which anything is held; undefined if nothing is. */
-  policy(): Revision | undefined;
+  /** `head` of the trust list, and of the newest change set of which a snapshot is held. */
+  heads(): readonly string[];
   /** What is held, for people. */
   describe(): Readonly<Partial<Record<PublicationKind, Readonly<Record<string, Revision>>>>>;
   /** What has not been heard yet, in words. */
@@ -105,13 +105,13 @@ export function createControlPlane(parts: ControlPlaneParts): ControlPlane {
       for (const [service, snapshot] of snapshots.all()) applied[service] = snapshot?.revision ?? NO_REVISION;
       return applied;
     },
-    policy() {
-      let newest: Revision | undefined;
+    heads() {
+      let newest: Snapshot | undefined;
       for (const [, snapshot] of snapshots.all()) {
-        const policy = snapshot?.policy;
-        if (policy !== undefined && compareRevisions(policy, newest ?? NO_REVISION) > 0) newest = policy;
+        const { policy = NO_REVISION } = snapshot ?? {};
+        if (compareRevisions(policy, newest?.policy ?? NO_REVISION) > 0) newest = snapshot;
       }
-      return newest;
+      return [trust.get(TRUST_NAME)?.head, newest?.head].filter((head) => head !== undefined);
     },
     describe: () => ({
       ...(trustDisk === undefined ? {} : { trust: trust.held() }),

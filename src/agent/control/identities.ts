@@ -1,4 +1,5 @@
 import { BoundedMap } from '../../protocol/bounded-map.ts';
+import { INTRODUCTION_BYTES_MAX } from '../../protocol/identity.ts';
 import type { PeerIdentity } from '../../protocol/introduction.ts';
 import type { Keyring } from '../../protocol/keyring.ts';
 import { LIMITS } from '../../protocol/limits.ts';
@@ -17,6 +18,8 @@ export interface Identify {
 export function createIdentify(keyring: Keyring, wallMs: () => number): Identify {
   let known = new BoundedMap<string, PeerIdentity | null>(LIMITS.peersMax);
   const identify = (document: string) => {
+    // None is as long, and what is refused is remembered too.
+    if (document.length > INTRODUCTION_BYTES_MAX) return undefined;
     let identity = known.get(document);
     if (identity === undefined) {
       identity = verified(keyring, document);

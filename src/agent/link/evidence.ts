@@ -1,7 +1,13 @@
 import { evidenceParts, isEvidence } from '../../protocol/evidence.ts';
 import { evidenceLine } from '../../protocol/evidence-record.ts';
+import type { PeerIdentity } from '../../protocol/introduction.ts';
 import { bareHeader, type PacketHeader } from '../../protocol/packet.ts';
-import type { Peer } from './peers.ts';
+
+/** Who has sealed a packet, and the introduction that says so. */
+export interface Signer {
+  readonly identity: PeerIdentity;
+  readonly document: string;
+}
 
 /** The evidence of one packet that was opened. It is checked when somebody asks for it, and then once. */
 export class PacketEvidence {
@@ -9,7 +15,7 @@ export class PacketEvidence {
   /** It was handed on. */
   recorded = false;
   readonly #mesh: string;
-  readonly #peer: Peer;
+  readonly #signer: Signer;
   readonly #subject: string;
   readonly #header: Buffer;
   readonly #signature: Buffer;
@@ -17,11 +23,11 @@ export class PacketEvidence {
   #valid: boolean | undefined;
 
   /** `plain` begins with an EVIDENCE frame. @throws WeftError `stream_protocol` if that names no service */
-  constructor(mesh: string, peer: Peer, header: PacketHeader, subject: string, plain: Buffer) {
+  constructor(mesh: string, signer: Signer, header: PacketHeader, subject: string, plain: Buffer) {
     const { signature, service, frames } = evidenceParts(plain);
     this.service = service;
     this.#mesh = mesh;
-    this.#peer = peer;
+    this.#signer = signer;
     this.#subject = subject;
     this.#header = bareHeader(header);
     this.#signature = signature;
@@ -31,13 +37,13 @@ export class PacketEvidence {
   /** Why it proves nothing about `service`, in words; undefined if it does. */
   faultFor(service: string): string | undefined {
     if (service !== this.service) return `this one is signed as one of ${this.service}`;
-    this.#valid ??= isEvidence(this.#peer.identity.signingKey, this.#mesh, this.#packet(), this.#signature);
+    this.#valid ??= isEvidence(this.#signer.identity.signingKey, this.#mesh, this.#packet(), this.#signature);
     return this.#valid ? undefined : 'the signature of this one is not right';
   }
 
   /** As it is kept: a line of text. */
   line(): string {
-    const { document: introduction } = this.#peer;
+    const { document: introduction } = this.#signer;
     return evidenceLine({ ...this.#packet(), mesh: this.#mesh, introduction, signature: this.#signature });
   }
 

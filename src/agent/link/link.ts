@@ -105,7 +105,7 @@ export class Link implements StreamOwner, FrameVisitor {
   #windowGrowth = 0;
   #reading: OpenedPacket | undefined;
   #subject = '';
-  /** Of the packet that is being read, if it has any. */
+  /** Of the packet that is being read, if its sender signs all of what it is about. */
   #evidence: PacketEvidence | undefined;
 
   constructor(parts: LinkParts) {
@@ -333,7 +333,7 @@ export class Link implements StreamOwner, FrameVisitor {
   /** One frame of the packet that is being read. */
   frame(type: number, flags: number, id: number, plain: Buffer, start: number, end: number): void {
     const { peer } = this.#reading as OpenedPacket;
-    if (type === TYPE.EVIDENCE) this.#evidence = this.#evidenceOf(this.#reading as OpenedPacket);
+    if (type === TYPE.EVIDENCE) this.#signed(flags, this.#reading as OpenedPacket);
     else if ((flags & FLAG.OPENER) === 0) this.#frameOfAnswer(peer, type, flags, id, plain, start, end);
     else if (type === TYPE.REQUEST) this.#request(peer, flags, id, plain.toString('latin1', start, end));
     else {
@@ -466,8 +466,11 @@ export class Link implements StreamOwner, FrameVisitor {
     this.#subscriptions.delete(subject);
   }
 
-  #evidenceOf({ peer, header, plain }: OpenedPacket): PacketEvidence {
-    return new PacketEvidence(this.#parts.keyring.mesh, peer, header, this.#subject, plain);
+  /** What only shows who sends (P5) is no evidence to act on: its sender does not sign the rest, and does not expect it. */
+  #signed(flags: number, { peer, header, plain, evidence }: OpenedPacket): void {
+    if ((flags & FLAG.ONE_WAY) !== 0) return;
+    this.#evidence =
+      evidence ?? new PacketEvidence(this.#parts.keyring.mesh, peer, header, this.#subject, plain);
   }
 
   /** Who signs is answered with signatures, whether or not it is known here by now that the service asks for them. */

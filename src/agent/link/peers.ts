@@ -7,6 +7,8 @@
  * P3  The number of peers is bounded; the one unheard for longest leaves first.
  * P4  What was sealed for a service before this process began is not acted on: another process may have taken it
  *     (P2 is of one process). What is sealed for a process needs no such rule: its key is gone with it.
+ * P5  What was sealed for a service counts only with its sender's signature, as long as the key of that service holds,
+ *     on the subject of that service, and to open requests to it (`service-packet.ts`): others have that key too.
  */
 import type { KeyObject } from 'node:crypto';
 import { WeftError } from '../../protocol/errors.ts';
@@ -16,8 +18,10 @@ import { LIMITS } from '../../protocol/limits.ts';
 import { type PacketHeader, readHeader } from '../../protocol/packet.ts';
 import { ReplayWindow } from '../../protocol/replay-window.ts';
 import { derivePacketKey, openPacket } from '../../protocol/seal.ts';
+import type { PacketEvidence } from './evidence.ts';
 import type { Lane } from './lane.ts';
 import { type Refusal, RefusedPacket } from './refusal.ts';
+import { provenServicePacket } from './service-packet.ts';
 import type { LinkStream } from './stream.ts';
 import { StreamTable } from './stream-table.ts';
 
@@ -54,6 +58,8 @@ export interface OpenedPacket {
   readonly plain: Buffer;
   /** It was sent before this process began, for whoever served then (P4). */
   readonly early: boolean;
+  /** The signature of what was sealed for a service; it has been checked (P5). */
+  readonly evidence: PacketEvidence | undefined;
 }
 
 export interface PeersParts {
@@ -106,10 +112,11 @@ export class Peers {
     }
     const channel = this.#channel(peer, header);
     const plain = opened(channel.key, bytes, header, subject);
+    const evidence = header.toService ? this.#proven(peer, renewed, header, subject, plain) : undefined;
     if (!channel.window.accept(header.counter)) {
       throw new RefusedPacket('replay', `packet ${header.counter} of ${header.sender} has been here before`);
     }
-    if (renewed !== undefined && document !== undefined && renewed.expiresAtMs > peer.identity.expiresAtMs) {
+    if (renewed !== undefined && document !== undefined && renewed.expiresAtMs >= peer.identity.expiresAtMs) {
       peer.identity = renewed;
       peer.document = document;
     }
@@ -119,7 +126,7 @@ export class Peers {
     }
     this.#heard(peer);
     const early = header.toService && this.#parts.isEarly(header.sentAtMs);
-    return { peer, header, plain, early };
+    return { peer, header, plain, early, evidence };
   }
 
   /** Forgets the peers that `isOut` names; `end` is called with each stream that they have opened here. Returns their lanes. */
@@ -205,13 +212,30 @@ export class Peers {
     throw new RefusedPacket('peers', `no room for another session of ${agent}: all have streams here`);
   }
 
+  /** The signature (P5), by the key of the introduction that came along: it may be a new one. */
+  #proven(
+    peer: Peer,
+    renewed: PeerIdentity | undefined,
+    header: PacketHeader,
+    subject: string,
+    plain: Buffer,
+  ): PacketEvidence {
+    const identity = renewed ?? peer.identity;
+    const document = (renewed && header.document) ?? peer.document;
+    try {
+      return provenServicePacket(this.#parts.keyring.mesh, { identity, document }, header, subject, plain);
+    } catch (error) {
+      throw refusalOf('frames', error);
+    }
+  }
+
   #channel(peer: Peer, header: PacketHeader): Channel {
     const { keyring } = this.#parts;
     const { toService } = header;
     const name = toService ? `${header.audience}#${header.epoch}` : '';
     const known = peer.channels.get(name);
-    if (known !== undefined) {
-      if (!toService && header.audience !== keyring.agent) throw notForUs(header);
+    if (known !== undefined && !toService) {
+      if (header.audience !== keyring.agent) throw notForUs(header);
       return known;
     }
     const privateKey = toService
@@ -219,7 +243,12 @@ export class Peers {
       : header.audience === keyring.agent
         ? keyring.privateKey
         : undefined;
-    if (privateKey === undefined) throw notForUs(header);
+    if (privateKey === undefined) {
+      // Of a service, it was replaced: what was derived from it goes too.
+      peer.channels.delete(name);
+      throw notForUs(header);
+    }
+    if (known !== undefined) return known;
     const channel = { key: channelKey(keyring.mesh, peer, header, privateKey), window: new ReplayWindow() };
     peer.channels.set(name, channel);
     return channel;

@@ -14,7 +14,7 @@ export type Refusal =
   | 'expired'
   /** There is no room for another peer. */
   | 'peers'
-  /** It is for another agent, or for a service that this one may not open packets for. */
+  /** It is for another agent, or for a service that this one may not open packets for, or came where that service is not asked. */
   | 'audience'
   /** It was changed, or not sealed by whom it names. */
   | 'seal'
@@ -22,13 +22,13 @@ export type Refusal =
   | 'replay'
   /** It is a request that was sent before this process began. */
   | 'early'
-  /** Its frames are malformed. */
+  /** Its frames are malformed, or not of those that open requests although it was sealed for a service. */
   | 'frames'
   /** A stream is opened where another is open. */
   | 'stream'
   /** An answer of an agent that may not give it. */
   | 'entitled'
-  /** It has no valid signature, and its service takes only what has one. */
+  /** It has no valid signature, and was sealed for a service, or is about one that takes only what has one. */
   | 'evidence';
 
 /** A packet that is refused. It stays within the link: nobody outside asked for the packet. */

@@ -1,4 +1,4 @@
-import { evidenceFrameBytes, FRAME_OVERHEAD_BYTES, FrameWriter } from '../../protocol/frames.ts';
+import { evidenceFrameBytes, FLAG, FRAME_OVERHEAD_BYTES, FrameWriter } from '../../protocol/frames.ts';
 import { LIMITS } from '../../protocol/limits.ts';
 import { replySubject } from '../../protocol/subjects.ts';
 import type { Outbox } from './outbox.ts';
@@ -25,8 +25,10 @@ export class RequestLane {
   /** The agent, if the subject is that of one endpoint. */
   readonly instance: string | undefined;
   readonly sealer: Sealer;
-  /** The service, if its packets are signed. */
+  /** The service, if all of its requests and their responses is to be evidence. */
   readonly evidence: string | undefined;
+  /** The service that its packets are signed about. What is sealed for a service always is: nothing else shows who sends. */
+  readonly #signed: string | undefined;
   readonly #subject: string;
   readonly #replies: string;
   readonly #outbox: Outbox;
@@ -48,6 +50,8 @@ export class RequestLane {
     this.#replies = replies;
     this.sealer = sealer;
     this.#outbox = outbox;
+    const { name, toService } = sealer.audience;
+    this.#signed = evidence ?? (toService ? name : undefined);
   }
 
   /** The largest head that the bus takes, in bytes. */
@@ -61,7 +65,9 @@ export class RequestLane {
     this.#next = this.#next + 1 < Math.min(spread, LIMITS.packetSpreadMax) ? this.#next + 1 : 0;
     const packet = this.#packetAt(this.#next, head.length, bytesMax);
     packet.streams.push(stream);
-    if (this.evidence !== undefined && packet.writer.length === 0) packet.writer.evidence(this.evidence);
+    if (this.#signed !== undefined && packet.writer.length === 0) {
+      packet.writer.evidence(this.#signed, this.evidence === undefined ? FLAG.ONE_WAY : 0);
+    }
     this.#outbox.frame(this, this.#waiting);
     this.#waiting = true;
     stream.open(packet, head, last);
@@ -74,7 +80,7 @@ export class RequestLane {
 
   /** Of all frames that a packet holds, but for its evidence. */
   get #bytesMax(): number {
-    const evidence = this.evidence === undefined ? 0 : evidenceFrameBytes(this.evidence);
+    const evidence = this.#signed === undefined ? 0 : evidenceFrameBytes(this.#signed);
     return this.#outbox.packetBytesMax(this.sealer) - evidence;
   }
 
@@ -94,7 +100,7 @@ export class RequestLane {
     for (const stream of packet.streams) stream.departed(number);
     packet.streams.length = 0;
     const reply = replySubject(this.#replies, number);
-    const signed = this.evidence !== undefined;
+    const signed = this.#signed !== undefined;
     this.#outbox.publish(this.#subject, this.sealer, number, packet.writer.bytes(), signed, reply);
     packet.writer.clear();
   }

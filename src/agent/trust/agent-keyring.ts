@@ -77,6 +77,9 @@ export function createAgentKeyring(options: AgentKeyringOptions): AgentKeyring {
   const { mesh, agent, now } = options;
   const session = generateKeyPairSync('x25519');
   const known = new BoundedMap<string, readonly PublishedServiceKey[]>(LIMITS.servicesKnownMax);
+  /** Of those that the identity names, which no others push out: an old key would hold again (K3). */
+  const ownKnown = new Map<string, readonly PublishedServiceKey[]>();
+  const publishedOf = (service: string) => ownKnown.get(service) ?? known.get(service) ?? [];
   const publicKeys = new BoundedMap<string, ServiceKey>(LIMITS.servicesKnownMax);
   const secrets = new Map<string, Map<number, KeyObject>>();
   let rootNames = options.roots;
@@ -128,7 +131,7 @@ export function createAgentKeyring(options: AgentKeyringOptions): AgentKeyring {
     },
   });
   const isOver = (service: string, epoch: number) => {
-    const present = presentKey(known.get(service) ?? [], now());
+    const present = presentKey(publishedOf(service), now());
     return (
       present !== undefined && epoch < present.epoch && now() > present.fromMs + LIMITS.serviceKeyOverlapMs
     );
@@ -158,7 +161,7 @@ export function createAgentKeyring(options: AgentKeyringOptions): AgentKeyring {
     lacksKey(service: string) {
       if (!held().workloads.has(service)) return false;
       const own = secrets.get(service);
-      const published = known.get(service) ?? [];
+      const published = publishedOf(service);
       return published.some(({ epoch }) => own?.has(epoch) !== true && !isOver(service, epoch));
     },
     get fault() {
@@ -174,7 +177,7 @@ export function createAgentKeyring(options: AgentKeyringOptions): AgentKeyring {
       return `the identity of ${agent} expired at ${when} and was not renewed; is the controller there, and the clock right?`;
     },
     serviceKey(service: string) {
-      const present = presentKey(known.get(service) ?? [], now());
+      const present = presentKey(publishedOf(service), now());
       if (present === undefined) return undefined;
       const before = publicKeys.get(service);
       if (before?.epoch === present.epoch) return before;
@@ -189,7 +192,7 @@ export function createAgentKeyring(options: AgentKeyringOptions): AgentKeyring {
     canServe(service: string) {
       const own = secrets.get(service);
       if (own === undefined || !held().workloads.has(service)) return false;
-      const present = presentKey(known.get(service) ?? [], now());
+      const present = presentKey(publishedOf(service), now());
       return present === undefined ? own.size > 0 : own.has(present.epoch);
     },
     verify(text: string): PeerIdentity {
@@ -209,7 +212,9 @@ export function createAgentKeyring(options: AgentKeyringOptions): AgentKeyring {
       });
       adopt(grant.identity, asked);
       orphaned = false;
-      for (const service of secrets.keys()) if (!held().workloads.has(service)) secrets.delete(service);
+      for (const own of [secrets, ownKnown]) {
+        for (const service of own.keys()) if (!held().workloads.has(service)) own.delete(service);
+      }
       for (const { service, epoch, key } of opened) {
         const own = secrets.get(service) ?? new Map<number, KeyObject>();
         secrets.set(service, own.set(epoch, key));
@@ -222,7 +227,10 @@ export function createAgentKeyring(options: AgentKeyringOptions): AgentKeyring {
       orphaned = !isSignedBy(roots, mesh, identityDocument, now());
       revoked = new Map(list.revoked.map((cut) => [cut.agent, cut.beforeMs]));
     },
-    published: (service: string, published: readonly PublishedServiceKey[]) => known.set(service, published),
+    published(service: string, keys: readonly PublishedServiceKey[]) {
+      if (held().workloads.has(service)) ownKnown.set(service, keys);
+      else known.set(service, keys);
+    },
   });
 }
 

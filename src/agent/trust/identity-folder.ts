@@ -46,8 +46,12 @@ export interface IdentityFolder {
   spareKeys(): Promise<AgentKeys | undefined>;
   /** Keeps keys that are about to be asked with. @throws the error of the file system */
   keepKeys(keys: AgentKeys): Promise<void>;
-  /** Keeps an identity, and no other keys than its own. @throws the error of the file system */
-  save(stored: StoredIdentity): Promise<void>;
+  /**
+   * Keeps an identity, and no other keys than its own.
+   * @param asked public NKey of those that are being asked for in their place; they are kept too
+   * @throws the error of the file system
+   */
+  save(stored: StoredIdentity, asked?: string): Promise<void>;
 }
 
 const STATE = 'state.json';
@@ -125,11 +129,12 @@ export function createIdentityFolder(data: string): IdentityFolder {
       return name === undefined ? undefined : keysOf(name);
     },
     keepKeys: (keys: AgentKeys) => inTurn(() => replace(keys.publicKey + KEYS, agentKeysText(keys))),
-    save: (stored: StoredIdentity) =>
+    save: (stored: StoredIdentity, asked?: string) =>
       inTurn(async () => {
         await replace(STATE, `${JSON.stringify(stored, null, 2)}\n`);
         for (const name of await keyNames()) {
-          if (name !== stored.key + KEYS) await rm(join(path, name), { force: true });
+          if (name !== stored.key + KEYS && name !== asked + KEYS)
+            await rm(join(path, name), { force: true });
         }
       }),
   });

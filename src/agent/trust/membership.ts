@@ -55,7 +55,7 @@ export function createMembership({ folder, stored, keys, wallMs, notKept }: Memb
   let saving: Promise<void> = Promise.resolve();
 
   const save = () => {
-    saving = folder.save(state).catch(notKept);
+    saving = folder.save(state, next?.publicKey).catch(notKept);
     return saving;
   };
   const list = trustListOf(keyring, stored.trust);
@@ -77,10 +77,10 @@ export function createMembership({ folder, stored, keys, wallMs, notKept }: Memb
     floor: (kind: PublicationKind, service: string) =>
       state.revisions[publicationKey(kind, service)] ?? NO_REVISION,
     async ask(services: readonly string[], newKeys: boolean) {
-      if (newKeys && next === undefined) {
-        const made = (await folder.spareKeys()) ?? createAgentKeys();
-        await folder.keepKeys(made);
-        next = made;
+      if (newKeys) {
+        next ??= (await folder.spareKeys()) ?? createAgentKeys();
+        // What is saved from now on, for whatever reason, leaves them there.
+        await folder.keepKeys(next);
       }
       const nonce = randomBytes(16).toString('hex');
       const asked = newKeys ? next : undefined;

@@ -4,6 +4,7 @@ import { Ajv, type ValidateFunction } from 'ajv';
 import type { Verb } from '../../protocol/api.ts';
 import { type ConfigFault, fieldName, shownValue } from '../../protocol/config-fault.ts';
 import { schemaFaults } from '../../protocol/schema-faults.ts';
+import { SCHEMA_OPTIONS } from '../../protocol/schema-options.ts';
 import { ControllerError } from '../controller-error.ts';
 
 type Schema = Readonly<Record<string, unknown>>;
@@ -27,24 +28,23 @@ export function loadApiSchema(): ApiSchema {
   const schema = JSON.parse(readFileSync(file, 'utf8')) as { readonly $defs: Record<string, Schema> };
   const definitions = schema.$defs;
   const ajv = new Ajv({
+    ...SCHEMA_OPTIONS,
     allErrors: true,
     verbose: true,
-    strictRequired: false,
     allowUnionTypes: true,
-    validateSchema: false,
     schemas: [schema],
   });
   const verbs = Object.keys(definitions)
     .filter((name) => name.endsWith('Request'))
     .map((name) => name.slice(0, -'Request'.length) as Verb);
-  const validators = new Map(verbs.map((verb) => [verb, ajv.getSchema(`${ID}#/$defs/${verb}Request`)]));
 
   return Object.freeze({
     verbs,
     definitions,
     summary: (verb: Verb) => String(definitions[`${verb}Request`]?.title ?? ''),
     check(verb: Verb, request: unknown) {
-      const validate = validators.get(verb) as ValidateFunction;
+      // It is compiled when it is asked for first.
+      const validate = ajv.getSchema(`${ID}#/$defs/${verb}Request`) as ValidateFunction;
       if (validate(request)) return;
       const faults = schemaFaults(validate.errors ?? [], (path, expected, found) =>
         faultAt(request, path, expected, found),

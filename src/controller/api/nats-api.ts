@@ -1,4 +1,9 @@
-/** The API on the bus. Everybody answers what changes nothing; the leader alone answers the rest. */
+/**
+ * The API on the bus. Everybody answers what changes nothing; the leader alone answers the rest. Each answer, a refusal too, is
+ * signed together with the call that it is for (`protocol/answer-proof.ts`): anybody could have sent it.
+ */
+import type { KeyObject } from 'node:crypto';
+import { PROOF_BYTES_MAX, PROOF_HEADER, PROOFS_MAX, proveAnswer } from '../../protocol/answer-proof.ts';
 import type { ChangeResult, Verb } from '../../protocol/api.ts';
 import { type ApiAnswer, LEADER_VERBS } from '../../protocol/api-call.ts';
 import { apiSubject, QUEUE } from '../../protocol/subjects.ts';
@@ -10,16 +15,18 @@ export interface NatsApi {
   lead(leads: boolean): void;
 }
 
-/** What an answer may take besides its text, bytes. */
-const OVERHEAD_BYTES = 1_024;
+/** What an answer may take besides its text, bytes: its proofs, and what else is in its headers. */
+const OVERHEAD_BYTES = PROOFS_MAX * PROOF_BYTES_MAX + 1_024;
 
 export function createNatsApi(options: {
   readonly api: Api;
   readonly service: NatsService;
   readonly mesh: string;
+  /** Of the roots of the mesh: an operator may know one of them only. */
+  readonly signingKeys: readonly KeyObject[];
   readonly payloadBytesMax: () => number;
 }): NatsApi {
-  const { api, service, mesh, payloadBytesMax } = options;
+  const { api, service, mesh, signingKeys, payloadBytesMax } = options;
 
   const endpoint = (verb: Verb): ServiceEndpoint => ({
     name: verb,
@@ -33,7 +40,10 @@ export function createNatsApi(options: {
     async answer(payload) {
       const answer = await api.answer(verb, Buffer.from(payload).toString('utf8'), 'bus');
       const text = bounded(answer, payloadBytesMax() - OVERHEAD_BYTES);
-      return answer.ok ? { text } : { text, error: answer.error };
+      const given = { mesh, verb, call: payload, answer: Buffer.from(text) };
+      const proofs = signingKeys.map((key) => proveAnswer(key, given));
+      const made = { text, headers: { [PROOF_HEADER]: proofs } };
+      return answer.ok ? made : { ...made, error: answer.error };
     },
   });
 

@@ -6,10 +6,15 @@ export interface ServiceEndpoint {
   readonly subject: string;
   readonly queue: string;
   readonly metadata: Readonly<Record<string, string>>;
-  /** Never throws. `error`: it was refused; for statistics, and told in the answer's header. */
-  answer(
-    payload: Uint8Array,
-  ): Promise<{ readonly text: string; readonly error?: { readonly message: string } }>;
+  /** Never throws. */
+  answer(payload: Uint8Array): Promise<ServiceAnswer>;
+}
+
+export interface ServiceAnswer {
+  readonly text: string;
+  readonly headers: Readonly<Record<string, readonly string[]>>;
+  /** It was refused; for statistics, and told in a header. */
+  readonly error?: { readonly message: string };
 }
 
 export interface NatsServiceOptions {
@@ -86,25 +91,26 @@ export function createNatsService(options: NatsServiceOptions): NatsService {
 
   const serve = async (entry: Running, message: Msg): Promise<void> => {
     const sinceMs = now();
-    const { text, error } = await entry.endpoint.answer(message.data);
+    const { text, headers: said, error } = await entry.endpoint.answer(message.data);
     entry.requests += 1;
     entry.spentNs += (now() - sinceMs) * 1e6;
     if (error !== undefined) {
       entry.errors += 1;
       entry.lastError = error.message;
     }
-    respond(message, text, error?.message);
+    respond(message, text, said, error?.message);
   };
 
-  const respond = (message: Msg, text: string, error?: string): void => {
+  const respond = (message: Msg, text: string, said: ServiceAnswer['headers'] = {}, error?: string): void => {
     if (message.reply === undefined || message.reply === '') return;
     const fields = headers();
+    for (const [name, values] of Object.entries(said)) for (const value of values) fields.append(name, value);
     if (error !== undefined) {
       fields.set('Nats-Service-Error', error.replace(/[^\x20-\x7e]/g, ' ').slice(0, 256));
       fields.set('Nats-Service-Error-Code', '400');
     }
     try {
-      message.respond(text, error === undefined ? undefined : { headers: fields });
+      message.respond(text, fields.keys().length === 0 ? undefined : { headers: fields });
     } catch {
       // The connection is closing, or the reply subject is none: whoever asked has its own timeout.
     }

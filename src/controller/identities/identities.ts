@@ -3,10 +3,12 @@
  * controller leads.
  */
 import type { KV } from '@nats-io/kv';
+import { WeftError } from '../../protocol/errors.ts';
 import { LIMITS } from '../../protocol/limits.ts';
 import type { Root } from '../../protocol/root.ts';
 import { type PublishedServiceKey, publishedServiceKey } from '../../protocol/service-key.ts';
-import { TRUST_NAME } from '../../protocol/trust-list.ts';
+import { openDocument } from '../../protocol/signed-document.ts';
+import { readTrustList, TRUST_NAME, type TrustList } from '../../protocol/trust-list.ts';
 import type { SpentCall } from '../journal.ts';
 import type { Timing } from '../limits.ts';
 import type { Publisher } from '../publisher.ts';
@@ -33,6 +35,8 @@ export interface IdentitiesOptions {
   /** Changes happen one after another. */
   readonly inTurn: Serial;
   readonly leading: () => boolean;
+  /** Whether agents have been listened to for long enough to know what they know. */
+  readonly settled: () => boolean;
   /** Made later than this. */
   readonly publisher: () => Publisher;
   /** The endpoint lists of these services are to be published. */
@@ -54,13 +58,24 @@ export function createIdentities(options: IdentitiesOptions) {
   const store = createStore<IdentityRecord>({
     policy: identity,
     state,
-    journal: 'identities',
+    name: 'identity',
     seal,
     payloadBytesMax,
     wallMs,
     tampered: (bucket, key) => options.tampered(bucket === 'state' ? 'state' : 'identity', key),
   });
-  const registry = createRegistry({ store, roots, timing, wallMs, committed: options.committed });
+  const startedMs = wallMs();
+  /** Before agents were heard, only of a chain that this process has begun is it known that none of it is missing. */
+  const settled = () => options.settled() || store.at[0] >= startedMs;
+  const registry = createRegistry({
+    store,
+    roots,
+    timing,
+    wallMs,
+    committed: options.committed,
+    settled,
+    trustBytesMax: () => Math.min(payloadBytesMax(), LIMITS.publicationBytesMax),
+  });
   const guard = createRenewalGuard(wallMs);
   const published = createSerial();
   /** Public keys are derived (0.3 ms each): for each service those of its epochs. */
@@ -68,13 +83,14 @@ export function createIdentities(options: IdentitiesOptions) {
 
   const publishTrust = () =>
     published(async () => {
-      if (!leading() || store.doubt !== undefined) return;
+      if (!leading() || !options.settled() || store.doubt !== undefined || store.lost !== undefined) return;
       const { revoked, renew } = registry.cutoffs();
       await options.publisher().trust((revision) => ({
         version: 1,
         mesh,
         service: TRUST_NAME,
         revision,
+        head: store.proof,
         roots: roots.publicKeys,
         revoked,
         renew,
@@ -100,8 +116,17 @@ export function createIdentities(options: IdentitiesOptions) {
   return Object.freeze({
     registry,
 
-    /** Public NKeys of the roots that agents are told to trust; the first signs. */
-    roots: roots.publicKeys,
+    /** What agents are told of trust, whichever controller leads; undefined if nothing is. @throws an error of the client */
+    async trustList(): Promise<TrustList | undefined> {
+      const text = await options.publisher().document('trust', TRUST_NAME);
+      if (text === null) return undefined;
+      try {
+        return readTrustList(mesh, openDocument(roots.keys, 'weft-trust', text, text.length));
+      } catch (error) {
+        if (error instanceof WeftError) return undefined;
+        throw error;
+      }
+    },
 
     /** Why nothing may follow from what is stored; undefined if all is well. */
     get doubt(): string | undefined {
@@ -119,6 +144,7 @@ export function createIdentities(options: IdentitiesOptions) {
       leading,
       wallMs,
       changed,
+      keysMade: options.endpointsChanged,
       cut: options.cut,
       refused: options.refused,
       audit: options.audit,
@@ -138,6 +164,9 @@ export function createIdentities(options: IdentitiesOptions) {
 
     giveUp: () => store.giveUp(),
 
+    /** Others hold this of a trust list: see `Store.attest`. */
+    attest: store.attest,
+
     /** Reads what another controller has written. */
     async refresh(): Promise<void> {
       // The version first: what is written meanwhile is read again next time.
@@ -152,12 +181,13 @@ export function createIdentities(options: IdentitiesOptions) {
       if (!(await store.audit())) await registry.load();
     },
 
-    /** The trust list of the beginning of a term, or one that somebody has written over. */
+    /** The trust list, if there is anything new to say and it is certain. @throws an error of the client */
     publishTrust,
 
-    /** To be called now and then while leading: what falls due with time. @throws an error of the store */
+    /** To be called now and then while leading: what falls due with time, and is to be told. @throws an error of the store */
     async sweep(): Promise<void> {
-      await changed(await inTurn(async () => (leading() ? registry.rotateDue() : [])));
+      const isSure = () => leading() && settled() && store.doubt === undefined;
+      await changed(await inTurn(async () => (isSure() ? registry.rotateDue() : [])));
     },
 
     /** Public keys of a service, for its endpoint list. */

@@ -35,6 +35,8 @@ export interface IdentityVerbOptions {
   readonly wallMs: () => number;
   /** Agents or keys have changed: the trust list, and the endpoint lists of these services. */
   readonly changed: (services: readonly string[]) => Promise<void>;
+  /** Keys of these services may be new: their endpoint lists. What else a join changes can wait to be told. */
+  readonly keysMade: (services: readonly string[]) => void;
   /** An agent was cut off. */
   readonly cut: (agent: string) => void;
   readonly audit: Pick<Audit, 'record'>;
@@ -88,12 +90,12 @@ export function createIdentityVerbs(options: IdentityVerbOptions): IdentityHandl
     return { fromMs: wallMs() };
   };
 
-  const readRenewal = (message: string): RenewalRequest => {
+  const readRenewal = (message: string): { readonly request: RenewalRequest; readonly signedBy: string } => {
     const name = agentOfRenewal(message, mesh);
     const keys = registry.renewalKeys(name);
     for (const [at, one] of keys.entries()) {
       try {
-        return openRenewal(message, one, mesh, name);
+        return { request: openRenewal(message, one, mesh, name), signedBy: one };
       } catch (error) {
         if (at === keys.length - 1) throw error;
       }
@@ -122,15 +124,15 @@ export function createIdentityVerbs(options: IdentityVerbOptions): IdentityHandl
           about: `agent/${name}`,
           after: { workloads, key, token: id },
         });
-        await options.changed(workloads);
+        options.keysMade(workloads);
         return grants.make(agent, request.nonce, workloads);
       }),
 
     renew: ({ message }) =>
       guarded('renew', async () => {
-        const request = readRenewal(message);
+        const { request, signedBy } = readRenewal(message);
         const agent = await inTurn(() =>
-          guard.once(request.nonce, request.timeMs, () => registry.renew(request)),
+          guard.once(request.nonce, request.timeMs, () => registry.renew(request, signedBy)),
         );
         if (request.next !== undefined) {
           const { agent: name, key } = agent;
@@ -172,11 +174,7 @@ export function createIdentityVerbs(options: IdentityVerbOptions): IdentityHandl
         expires: new Date(expiresMs).toISOString(),
       });
       return {
-        sealed: sealToken(roots.signingKey, mesh, boxKey, {
-          id,
-          secret: tokenSecret(present, id),
-          expiresMs,
-        }),
+        sealed: sealToken(boxKey, { id, secret: tokenSecret(present, id), expiresMs }),
       };
     },
 

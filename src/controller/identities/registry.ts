@@ -4,12 +4,14 @@
  *
  * Invariants: R1 a token enrols one agent, once, on the host that it names, before it expires; who has used it may ask once
  * more with the same keys, should the answer have been lost; R2 an agent asks with the key
- * that it is enrolled with, or for a while with the one before; R3 what was issued before an agent was cut off is cut off
- * everywhere, and it gets nothing more until a new token is used for it.
+ * that it is enrolled with, or for a while with the one before, which replaces no keys; R3 what was issued before an agent was cut off is cut off
+ * everywhere, and it gets nothing more until a new token is used for it; R4 nothing follows from a store that may have been
+ * set back: neither a change, nor an identity.
  */
 import type { IdentityView } from '../../protocol/api.ts';
 import type { JoinRequest, RenewalRequest } from '../../protocol/enrolment.ts';
 import { LIMITS } from '../../protocol/limits.ts';
+import type { Revision } from '../../protocol/revision.ts';
 import type { Cutoff } from '../../protocol/trust-list.ts';
 import { ControllerError } from '../controller-error.ts';
 import { CONTROLLER_LIMITS, type Timing } from '../limits.ts';
@@ -27,12 +29,16 @@ import {
 import { firstEpoch, isDue, nextEpoch, openEpochs } from './service-epochs.ts';
 
 export interface RegistryOptions {
-  readonly store: Store<IdentityRecord>;
+  readonly store: Pick<Store<IdentityRecord>, 'list' | 'apply' | 'doubt'>;
   readonly roots: Roots;
   readonly timing: Pick<Timing, 'keyLeadMs' | 'keyLeadRevokedMs'>;
   readonly wallMs: () => number;
   /** Something has changed. */
   readonly committed: () => void;
+  /** Whether those who may know of newer changes than the store does would have said so. */
+  readonly settled: () => boolean;
+  /** What a trust list may have, bytes. */
+  readonly trustBytesMax: () => number;
 }
 
 /** Who changes something, for the history; and the number of the call, which is then spent. */
@@ -45,6 +51,8 @@ export interface ChangedBy {
 interface Heard {
   readonly expiresAtMs: number;
   readonly issuer: string;
+  /** The trust list that the agent goes by. */
+  readonly trust: Revision | undefined;
 }
 
 export type Registry = ReturnType<typeof createRegistry>;
@@ -55,7 +63,15 @@ const ASKED_AGAIN_MS = 10 * 60_000;
 /** How long the number of a call, a join or a renewal is remembered. */
 const SPENT_MS = 2 * 60_000;
 
-export function createRegistry({ store, roots, timing, wallMs, committed }: RegistryOptions) {
+export function createRegistry({
+  store,
+  roots,
+  timing,
+  wallMs,
+  committed,
+  settled,
+  trustBytesMax,
+}: RegistryOptions) {
   const root = roots.present.publicKey;
   let records = new Map<string, IdentityRecord>();
 
@@ -82,12 +98,26 @@ export function createRegistry({ store, roots, timing, wallMs, committed }: Regi
     for (const record of records.values()) if ('token' in record) yield record.token;
   };
 
+  /** R4. @throws ControllerError `not_leading` for the first moments, `unavailable` */
+  const checkCertain = (): void => {
+    if (!settled()) {
+      throw new ControllerError(
+        'not_leading',
+        'this controller has just begun to listen to agents, which may know of changes that its store has lost: ask again in a moment',
+      );
+    }
+    if (store.doubt !== undefined) {
+      throw new ControllerError('unavailable', `${store.doubt}: \`weft check\` says what to do`);
+    }
+  };
+
   /** Carries out one change set. A record that is null is taken away. */
   const commit = async (
     next: readonly IdentityRecord[],
     { author, nonce }: ChangedBy,
     forgotten: readonly string[] = [],
   ): Promise<void> => {
+    checkCertain();
     const nowMs = wallMs();
     const time = new Date(nowMs).toISOString();
     const writes = [
@@ -122,6 +152,21 @@ export function createRegistry({ store, roots, timing, wallMs, committed }: Regi
       .filter((service) => keysOf(service) === undefined)
       .map((service) => ({ service: firstEpoch(service, root, nowMs) }));
 
+  /** What a renewal has to be signed with, newest first (R2). @throws ControllerError `denied` (R3) */
+  const renewalKeys = (name: string): readonly string[] => {
+    const agent = agentOf(name);
+    if (agent?.enrolled !== true) {
+      const state = agent === undefined ? 'is not enrolled' : 'was revoked';
+      throw new ControllerError(
+        'denied',
+        `renewal: the agent ${name} ${state}: enrol it with a token of \`weft token create --host ${name}\``,
+      );
+    }
+    const { key, formerKey, keyMs } = agent;
+    const former = formerKey !== undefined && wallMs() < keyMs + LIMITS.agentKeyOverlapMs ? [formerKey] : [];
+    return [key, ...former];
+  };
+
   return Object.freeze({
     /** Reads all of it. @throws an error of the client */
     async load(): Promise<void> {
@@ -129,6 +174,7 @@ export function createRegistry({ store, roots, timing, wallMs, committed }: Regi
       records = new Map([...found].map(([key, { resource }]) => [key, resource]));
     },
 
+    checkCertain,
     agent: agentOf,
     token: tokenOf,
     operator: operatorOf,
@@ -177,9 +223,10 @@ export function createRegistry({ store, roots, timing, wallMs, committed }: Regi
 
     /**
      * Enrols the agent that a proven join is of (R1).
-     * @returns it, as it is enrolled. @throws ControllerError `denied`, with what is wrong with its token
+     * @returns it, as it is enrolled. @throws ControllerError `denied`, with what is wrong with its token; see R4
      */
     async join(request: JoinRequest): Promise<EnrolledAgent> {
+      checkCertain();
       const nowMs = wallMs();
       const token = tokenOf(request.token);
       const known = token && agentOf(token.host);
@@ -206,24 +253,22 @@ export function createRegistry({ store, roots, timing, wallMs, committed }: Regi
       return agent;
     },
 
-    /** What a renewal has to be signed with, newest first (R2). @throws ControllerError `denied` (R3) */
-    renewalKeys(name: string): readonly string[] {
-      const agent = agentOf(name);
-      if (agent?.enrolled !== true) {
-        const state = agent === undefined ? 'is not enrolled' : 'was revoked';
+    renewalKeys,
+
+    /**
+     * The agent of a proven renewal, with its new keys if it brought some.
+     * @param signedBy one of `renewalKeys`, which may have changed since. @throws ControllerError `denied`; see R4
+     */
+    async renew({ agent: name, nonce, next }: RenewalRequest, signedBy: string): Promise<EnrolledAgent> {
+      checkCertain();
+      const [present, ...former] = renewalKeys(name);
+      const known = signedBy === present || former.includes(signedBy);
+      if (!known || (signedBy !== present && next !== undefined && next.key !== present)) {
         throw new ControllerError(
           'denied',
-          `renewal: the agent ${name} ${state}: enrol it with a token of \`weft token create --host ${name}\``,
+          `renewal: it is signed with a key of ${name} that another one has taken the place of, which gives it no new keys`,
         );
       }
-      const { key, formerKey, keyMs } = agent;
-      const former =
-        formerKey !== undefined && wallMs() < keyMs + LIMITS.agentKeyOverlapMs ? [formerKey] : [];
-      return [key, ...former];
-    },
-
-    /** The agent of a proven renewal, with its new keys if it brought some. */
-    async renew({ agent: name, nonce, next }: RenewalRequest): Promise<EnrolledAgent> {
       const nowMs = wallMs();
       const before = agentOf(name) as EnrolledAgent;
       const epochs = newEpochs(before.workloads, nowMs);
@@ -286,11 +331,23 @@ export function createRegistry({ store, roots, timing, wallMs, committed }: Regi
       return fromMs;
     },
 
-    /** Has an agent make new keys. @throws ControllerError `not_found` */
+    /**
+     * Has an agent make new keys.
+     * @throws ControllerError `not_found`; `unavailable` if the trust list would leave too little room for revocations
+     */
     async rotateAgent(name: string, by: ChangedBy): Promise<number> {
       const agent = agentOf(name);
       if (agent?.enrolled !== true) throw new ControllerError('not_found', `no agent ${name} is enrolled`);
       const renewMs = wallMs();
+      const { revoked, renew } = this.cutoffs();
+      const all = [...revoked, ...renew, { agent: name, beforeMs: renewMs }];
+      const bytes = Math.ceil((JSON.stringify(all).length * 4) / 3);
+      if (bytes > trustBytesMax() / 2) {
+        throw new ControllerError(
+          'unavailable',
+          `the trust list names ${all.length - 1} agents, and the rest of its room is for revocations: rotate this one when those before have been renewed for a day`,
+        );
+      }
       await commit([{ agent: { ...agent, renewMs } }], by);
       return renewMs;
     },
@@ -305,6 +362,19 @@ export function createRegistry({ store, roots, timing, wallMs, committed }: Regi
       }
       if (due.length > 0) await commit(due, { author: 'schedule', nonce: `schedule ${nowMs}` });
       return due.flatMap((record) => ('service' in record ? [record.service.service] : []));
+    },
+
+    /** How many services have a key, and of how many the one in use follows from the root that signs. */
+    keyProgress(): { readonly of: number; readonly replaced: number } {
+      const nowMs = wallMs();
+      let [of, replaced] = [0, 0];
+      for (const record of records.values()) {
+        if (!('service' in record)) continue;
+        of += 1;
+        const used = record.service.keys.findLast(({ fromMs }) => fromMs <= nowMs);
+        if (used?.root === root) replaced += 1;
+      }
+      return { of, replaced };
     },
 
     /** Those that may use the bus, with the key that they have, and for a while with the one before. */
@@ -402,6 +472,7 @@ function viewOfAgent(agent: EnrolledAgent, heard: Heard | undefined, nowMs: numb
     workloads: agent.workloads,
     key: agent.key,
     root: heard?.issuer ?? '',
+    ...(heard?.trust === undefined ? {} : { trust: heard.trust }),
     issued: new Date(agent.keyMs).toISOString(),
     expires: new Date(expiresMs).toISOString(),
   };

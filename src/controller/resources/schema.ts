@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { Ajv, type ValidateFunction } from 'ajv';
+import { SCHEMA_OPTIONS } from '../../protocol/schema-options.ts';
 import { KINDS, type Kind } from './resource.ts';
 
 /** RFC 3339, of a day and second that exist. */
@@ -8,17 +9,17 @@ const TIME = /^\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)
 const FORMATS = { 'weft-time': (text: string) => TIME.test(text) && !Number.isNaN(Date.parse(text)) };
 
 /**
- * Gives the check of a kind, which is compiled when it is asked for first: all of them take a third of a second, and most
- * commands read resources of one kind. The schemas are read where they stand, so that the files that people's editors use
- * and the checks cannot drift apart; that they are good ones is a matter of tests.
+ * Gives the check of a kind, which is compiled when it is asked for first: most commands read resources of one kind. The
+ * schemas are read where they stand, so that the files that people's editors use and the checks cannot drift apart.
  */
 export function loadResourceSchemas(): (kind: Kind) => ValidateFunction {
   const schemas = KINDS.map(({ schema }) => load(schema));
-  const options = { allErrors: true, verbose: true, strictRequired: false, strictTypes: false } as const;
+  const strict = { strictTypes: false, allowUnionTypes: true } as const;
   const ajv = new Ajv({
-    ...options,
-    allowUnionTypes: true,
-    validateSchema: false,
+    ...SCHEMA_OPTIONS,
+    ...strict,
+    allErrors: true,
+    verbose: true,
     formats: FORMATS,
     schemas,
   });

@@ -63,7 +63,8 @@ function create() {
     release: '0.1.0',
     workloads: () => state.workloads,
     applied: () => state.applied,
-    policy: () => [1, 2],
+    heads: () => ['how far'],
+    trust: () => [1, 7],
     wallMs: () => 1_000_000 + clock.nowMs,
     now: () => clock.nowMs,
     delay(ms, then) {
@@ -93,7 +94,8 @@ test('a heartbeat says who it is, what it serves and what is applied', (t) => {
         leaving: false,
         workloads: [ORDERS],
         applied: { 'orders.default': [1, 4] },
-        policy: [1, 2],
+        heads: ['how far'],
+        trust: [1, 7],
       },
     ],
   );

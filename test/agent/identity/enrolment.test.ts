@@ -82,6 +82,16 @@ test('an agent that was enrolled starts and serves while the controller is away,
   t.true(serving.log.some(({ msg }) => String(msg).includes('join token is left unused')));
 });
 
+test('a token of another root than that of the identity is left unused, and it is said what to do', async (t) => {
+  const { nats, granter, back } = await start(t);
+  await back(granter.invite('back', [ORDERS]));
+  const other = await startGranter(t, nats.url, createRoot().seed);
+  const { log } = await back(other.invite('back', [ORDERS]));
+  t.true(
+    log.some(({ level, msg }) => level === 40 && /of another root .* remove the folder/.test(String(msg))),
+  );
+});
+
 test('a host without identity and token is told how to get one', async (t) => {
   const { back } = await start(t);
   const error = await t.throwsAsync(back());

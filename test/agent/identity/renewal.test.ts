@@ -205,6 +205,16 @@ test('keys that are to be replaced are, and a lost answer is asked for with the 
   await asksNothing(2_000);
 });
 
+test('new keys that are being asked for stay on disk, whatever is kept of the agent meanwhile', async (t) => {
+  const { membership, folder } = await create(t);
+  const asking = membership.ask([ORDERS], true);
+  membership.trustDisk.write('trust', 'trust.weft', 'a list');
+  const { keys } = await asking;
+  membership.trustDisk.write('trust', 'trust.weft', 'another list');
+  await membership.trustDisk.settled();
+  t.is((await folder.spareKeys())?.publicKey, keys.publicKey);
+});
+
 test('under traffic an identity is renewed again and again and no request fails', async (t) => {
   const mesh = await startEnrolledMesh(t, 4_000);
   const { granter, front, back } = mesh;

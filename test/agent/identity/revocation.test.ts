@@ -4,8 +4,13 @@ import { request } from 'node:http';
 import test, { type ExecutionContext } from 'ava';
 import { connectBus } from '../../../src/agent/link/bus.ts';
 import { Link } from '../../../src/agent/link/link.ts';
+import { type AgentKeyring, createAgentKeyring } from '../../../src/agent/trust/agent-keyring.ts';
+import { createAgentKeys } from '../../../src/protocol/agent-keys.ts';
+import { issueIdentity } from '../../../src/protocol/identity.ts';
+import { LIMITS } from '../../../src/protocol/limits.ts';
+import { createRoot, readRoot } from '../../../src/protocol/root.ts';
 import { CHECKOUT, type EnrolledMesh, ORDERS, startEnrolledMesh } from '../../kit/enrolled-mesh.ts';
-import { quiet, until } from '../../kit/mesh.ts';
+import { MESH, quiet, until } from '../../kit/mesh.ts';
 import { Ear } from '../../link/pair.ts';
 
 /** A request whose response has begun and does not end. */
@@ -49,9 +54,8 @@ for (const host of ['back', 'front'] as const) {
   });
 }
 
-test('an agent that was cut off is believed no more, even if it goes on as if it had not heard of it', async (t) => {
-  const mesh = await startEnrolledMesh(t);
-  const { keyring } = (await mesh.enrolled('thief')).membership;
+/** An agent that goes on as if it had not heard of anything. */
+async function startThief(t: ExecutionContext, mesh: EnrolledMesh, keyring: AgentKeyring) {
   keyring.published(ORDERS, mesh.granter.keys.get(ORDERS) ?? []);
   const bus = await connectBus({ servers: mesh.nats.url }, { lost() {}, back() {} });
   t.teardown(() => bus.close());
@@ -66,10 +70,12 @@ test('an agent that was cut off is believed no more, even if it goes on as if it
   };
   const first = ask();
   await until(() => first.heard.some((one) => one.startsWith('response')), 'it is answered');
-  const before = mesh.requests();
+  return ask;
+}
 
-  await mesh.granter.publishTrust({ revoked: [{ agent: 'thief', beforeMs: nextSecondMs() }] });
-  await until(() => trustOf(mesh.back) !== undefined, 'back knows');
+/** Asks once more, in vain: nothing of it is acted on. */
+async function isRefused(t: ExecutionContext, mesh: EnrolledMesh, ask: () => unknown) {
+  const before = mesh.requests();
   ask();
   const refused = async () => {
     const metric = await mesh.back.agent.registry.getSingleMetric('weft_packets_refused_total')?.get();
@@ -77,10 +83,42 @@ test('an agent that was cut off is believed no more, even if it goes on as if it
   };
   await until(refused, 'its packet is refused');
   t.is(mesh.requests(), before);
+}
+
+test('an agent that was cut off is believed no more, even if it goes on as if it had not heard of it', async (t) => {
+  const mesh = await startEnrolledMesh(t);
+  const ask = await startThief(t, mesh, (await mesh.enrolled('thief')).membership.keyring);
+  await mesh.granter.publishTrust({ revoked: [{ agent: 'thief', beforeMs: nextSecondMs() }] });
+  await until(() => trustOf(mesh.back) !== undefined, 'back knows');
+  await isRefused(t, mesh, ask);
+});
+
+test('who shows an identity of a root that holds no more is believed no more, although it was known', async (t) => {
+  const mesh = await startEnrolledMesh(t);
+  const [root, other] = [readRoot(mesh.seed), readRoot(createRoot().seed)];
+  const roots = [root.publicKey, other.publicKey];
+  await mesh.granter.publishTrust({ roots });
+  await until(() => trustOf(mesh.back) !== undefined, 'back knows both roots');
+  const keys = createAgentKeys();
+  const nowMs = Date.now();
+  const identity = issueIdentity(other, MESH, {
+    agent: 'thief',
+    signingKey: keys.publicKey,
+    boxKey: keys.boxKey,
+    workloads: new Set([CHECKOUT]),
+    issuedAtMs: nowMs,
+    expiresAtMs: nowMs + LIMITS.identityMs,
+  });
+  const keyring = createAgentKeyring({ mesh: MESH, agent: 'thief', keys, identity, roots, now: Date.now });
+  const ask = await startThief(t, mesh, keyring);
+  const before = trustOf(mesh.back)?.[1];
+  await mesh.granter.publishTrust({});
+  await until(() => trustOf(mesh.back)?.[1] !== before, 'back knows one of them');
+  await isRefused(t, mesh, ask);
 });
 
 const trustOf = ({ agent }: { readonly agent: { publications(): unknown } }) =>
-  (agent.publications() as { trust: Record<string, unknown> }).trust['trust.weft'];
+  (agent.publications() as { trust: Record<string, readonly number[]> }).trust['trust.weft'];
 
 test('who was enrolled anew after it was cut off is in the mesh again, and what others run goes on', async (t) => {
   const mesh = await startEnrolledMesh(t);

@@ -1,0 +1,9 @@
+import { readFile } from 'node:fs/promises';
+import { UsageError } from './exit.ts';
+
+/** NATS reads the credentials when it connects, and says less. @throws UsageError if they cannot be read */
+export async function checkCredsFile(file: string): Promise<void> {
+  await readFile(file).catch((error: NodeJS.ErrnoException) => {
+    throw new UsageError(`cannot read the credentials ${file} (${error.code})`);
+  });
+}
