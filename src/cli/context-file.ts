@@ -2,7 +2,8 @@
  * `context.json`: how commands reach a mesh. `weft init` and `weft up` write it, people add to it; what nobody here knows stays as
  * it is.
  */
-import { open, readFile, rename, rm } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
+import { replaceFile } from '../disk/whole-file.ts';
 import type { DefaultAction } from '../protocol/authorization/authorization.ts';
 import { isPublicNkey } from '../protocol/nkey.ts';
 import { UsageError } from './exit.ts';
@@ -64,21 +65,7 @@ export async function readWholeContextFile(path: string): Promise<ContextFile> {
 
 /** Whole at all times: it is written beside itself and moved into its place. @throws the error of the file system */
 export async function writeContextFile(path: string, file: Partial<ContextFile>): Promise<void> {
-  const beside = `${path}.${process.pid}.tmp`;
-  try {
-    const handle = await open(beside, 'w', 0o600);
-    try {
-      await handle.writeFile(`${JSON.stringify(file, null, 2)}\n`);
-      // Else a power failure could leave an empty file in its place.
-      await handle.sync();
-    } finally {
-      await handle.close();
-    }
-    await rename(beside, path);
-  } catch (error) {
-    await rm(beside, { force: true });
-    throw error;
-  }
+  await replaceFile(path, `${JSON.stringify(file, null, 2)}\n`);
 }
 
 function isServers(value: unknown): boolean {

@@ -4,9 +4,9 @@
  *
  * Each step can end anywhere, also by a power failure, and be done again: a file is all of its text or is not there.
  */
-import { randomBytes } from 'node:crypto';
-import { open, rename, rm, stat } from 'node:fs/promises';
+import { rename, rm, stat } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
+import { replaceFile, syncFolder } from '../disk/whole-file.ts';
 import { createRoot, type Root, readRoot } from '../protocol/root.ts';
 import { UsageError } from './exit.ts';
 import { readRootFile } from './mesh-folder.ts';
@@ -52,48 +52,19 @@ export async function areOtherRoots(rootFile: string, before: RootFiles): Promis
 
 /** Makes the next root. To be called while there is one root. @throws the error of the file system */
 export async function makeNextRoot(rootFile: string): Promise<void> {
-  await putSecret(beside(rootFile, NEXT), `${createRoot().seed}\n`);
+  await replaceFile(beside(rootFile, NEXT), `${createRoot().seed}\n`);
 }
 
 /** The next root becomes the present one. To be called while there is a next one. @throws the error of the file system */
 export async function exchangeRoots(rootFile: string): Promise<void> {
   const { seed } = await readRootFile(rootFile);
-  await putSecret(beside(rootFile, FORMER), `${seed}\n`);
+  await replaceFile(beside(rootFile, FORMER), `${seed}\n`);
   await rename(beside(rootFile, NEXT), rootFile);
-  await syncFolder(rootFile);
+  await syncFolder(dirname(resolve(rootFile)));
 }
 
 /** The former root is known no more. To be called after the exchange: a next root that is there is a copy of the present one. */
 export async function dropFormerRoot(rootFile: string): Promise<void> {
   for (const name of [NEXT, FORMER]) await rm(beside(rootFile, name), { force: true });
-  await syncFolder(rootFile);
-}
-
-/** Writes a file that nobody else may read, whole. */
-async function putSecret(file: string, text: string): Promise<void> {
-  const fresh = `${file}.${randomBytes(6).toString('hex')}.tmp`;
-  try {
-    const handle = await open(fresh, 'wx', 0o600);
-    try {
-      await handle.writeFile(text);
-      await handle.sync();
-    } finally {
-      await handle.close();
-    }
-    await rename(fresh, file);
-  } catch (error) {
-    await rm(fresh, { force: true });
-    throw error;
-  }
-  await syncFolder(file);
-}
-
-/** A new name in a folder outlives a power failure once the folder has been written too. */
-async function syncFolder(file: string): Promise<void> {
-  const handle = await open(dirname(resolve(file)));
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
+  await syncFolder(dirname(resolve(rootFile)));
 }

@@ -5,8 +5,8 @@
  * F2  The server is told after each change, and once when this begins; whom it may not tell it writes nothing for, so that it is
  *     tried again.
  */
-import { randomBytes } from 'node:crypto';
-import { open, readFile, rename, rm } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
+import { replaceFile } from '../disk/whole-file.ts';
 import { type NatsConfigOptions, natsConfigText } from './config-text.ts';
 import { reloadNatsServer, runningNatsServer } from './server-process.ts';
 import type { NatsUsers } from './users.ts';
@@ -36,7 +36,8 @@ export async function writeNatsConfig(
   const same = (await readFile(file, 'utf8').catch(() => undefined)) === text;
   if (same && !tell) return 'unchanged';
   const server = pidFile === undefined ? undefined : await runningNatsServer(pidFile);
-  if (!same) await replaceFile(file, text);
+  // Readable for all: the server may run as another user, and there are no secrets in it.
+  if (!same) await replaceFile(file, text, 0o644);
   if (server === undefined) return same ? 'unchanged' : 'written';
   reloadNatsServer(server);
   return 'reloaded';
@@ -111,22 +112,4 @@ export function createNatsConfigFile(parts: NatsConfigFileParts): NatsConfigFile
       return writing;
     },
   });
-}
-
-/** Readable for all: the server may run as another user, and there are no secrets in it. */
-async function replaceFile(file: string, text: string): Promise<void> {
-  const beside = `${file}.${randomBytes(6).toString('hex')}.new`;
-  try {
-    const handle = await open(beside, 'wx', 0o644);
-    try {
-      await handle.writeFile(text);
-      await handle.sync();
-    } finally {
-      await handle.close();
-    }
-    await rename(beside, file);
-  } catch (error) {
-    await rm(beside, { force: true });
-    throw error;
-  }
 }

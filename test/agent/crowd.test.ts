@@ -10,7 +10,7 @@ import test from 'ava';
 import { startApplication, startMesh, until } from '../kit/mesh.ts';
 import { type Message, PATTERN, type Plan, planOf } from './crowd-plan.ts';
 
-const REQUESTS = Number(process.env.WEFT_CROWD ?? 4_000);
+const REQUESTS = Number(process.env.WEFT_CROWD ?? 1_500);
 const SEED = Number(process.env.WEFT_CROWD_SEED ?? Date.now() % 100_000);
 const AT_ONCE = 50;
 const PIECE_BYTES = 48 * 1024;

@@ -6,7 +6,7 @@ import { LIMITS } from '../../src/protocol/limits.ts';
 import { quiet, startApplication, startMesh, type TestAgent, until } from '../kit/mesh.ts';
 
 const MiB = 1024 * 1024;
-const BODY_BYTES = 64 * MiB;
+const BODY_BYTES = 40 * MiB;
 /** Windows of a stream, and what kernels and Node keep for the two sockets. */
 const HELD_MAX = 4 * LIMITS.streamWindowBytes + 16 * MiB;
 

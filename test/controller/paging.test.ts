@@ -21,24 +21,25 @@ test('pages hold every item once, in order, and at least one each', (t) => {
   t.deepEqual(pageOf(listed, 'e', 1), { items: [] });
 });
 
-test.serial('ten thousand services are listed whole, and their endpoints', async (t) => {
+test.serial('seven thousand services are listed whole, and their endpoints', async (t) => {
   const plane = await startControlPlane(t);
   const { controller } = await plane.add({ agentLeaseMs: 60_000, ...CALM });
   await until(() => controller.leading, 'it leads');
-  for (let agent = 0; agent < 100; agent++) {
+  for (let agent = 0; agent < 70; agent++) {
     const services = Array.from(
       { length: 100 },
-      (_, at) => `service-${agent}-${at}-of-a-long-name.in-a-namespace-of-its-own`,
+      (_, at) => `service-${agent}-${at}-of-a-long-name.in-a-namespace-of-its-own-of-a-long-name`,
     );
     plane.agent(`app-${agent}`, services).keepBeating(5_000);
   }
   const api = { call: plane.done };
   const known = () => controller.metrics.registry.getSingleMetricAsString('weft_controller_services');
-  await until(async () => (await known()).includes(' 10000'), 'all are known');
+  await until(async () => (await known()).includes(' 7000'), 'all are known');
   const services = await allItems(api, 'services', {});
-  t.is(new Set(services.map(({ service }) => service)).size, 10_000);
-  t.true(JSON.stringify(services).length > 1024 * 1024, 'more than one message holds');
-  t.is((await allItems(api, 'endpoints', {})).length, 10_000);
+  t.is(new Set(services.map(({ service }) => service)).size, 7_000);
+  const endpoints = await allItems(api, 'endpoints', {});
+  t.is(endpoints.length, 7_000);
+  t.true(JSON.stringify(endpoints).length > 1024 * 1024, 'more than one message holds');
 });
 
 test.serial('resources of more bytes than a message holds are got whole', async (t) => {

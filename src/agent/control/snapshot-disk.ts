@@ -2,8 +2,9 @@
  * The last good publications as files, so that an agent routes as before when it starts while the controller and
  * the bus are away. They are signed, and checked again when they are read: a file can be lost, but not forged.
  */
-import { mkdir, open, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, open } from 'node:fs/promises';
 import { join } from 'node:path';
+import { replaceFile } from '../../disk/whole-file.ts';
 import { LIMITS } from '../../protocol/limits.ts';
 import { type PublicationKind, publicationKey } from '../../protocol/subjects.ts';
 
@@ -68,17 +69,5 @@ async function readBounded(file: string): Promise<string> {
     return await handle.readFile('latin1');
   } finally {
     await handle.close();
-  }
-}
-
-/** Whoever reads it sees all of the old text or all of the new one, also after a power failure. */
-async function replaceFile(file: string, text: string): Promise<void> {
-  const fresh = `${file}.${process.pid}.tmp`;
-  try {
-    await writeFile(fresh, text, { encoding: 'latin1', mode: 0o600, flush: true });
-    await rename(fresh, file);
-  } catch (error) {
-    await rm(fresh, { force: true });
-    throw error;
   }
 }

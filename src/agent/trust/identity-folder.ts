@@ -9,8 +9,9 @@
  *     belong to it, so that the two never disagree.
  * I2  What cannot be read is an error, never a reason to begin anew: the identity would be lost without a word.
  */
-import { mkdir, open, readdir, rename, rm } from 'node:fs/promises';
+import { mkdir, open, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { replaceFile } from '../../disk/whole-file.ts';
 import { type AgentKeys, agentKeysText, readAgentKeys } from '../../protocol/agent-keys.ts';
 import type { SealedServiceKey } from '../../protocol/enrolment.ts';
 import { LIMITS } from '../../protocol/limits.ts';
@@ -72,21 +73,7 @@ export function createIdentityFolder(data: string): IdentityFolder {
 
   async function replace(name: string, text: string): Promise<void> {
     await mkdir(path, { recursive: true, mode: 0o700 });
-    const fresh = join(path, `${name}.${process.pid}.tmp`);
-    try {
-      const handle = await open(fresh, 'w', 0o600);
-      try {
-        await handle.writeFile(text);
-        await handle.sync();
-      } finally {
-        await handle.close();
-      }
-      await rename(fresh, join(path, name));
-    } catch (error) {
-      await rm(fresh, { force: true });
-      throw error;
-    }
-    await syncFolder(path);
+    await replaceFile(join(path, name), text);
   }
 
   async function keyNames(): Promise<string[]> {
@@ -159,16 +146,6 @@ async function readSecret(file: string): Promise<string | undefined> {
       throw new Error(`${file}: over ${LIMITS.identityFileBytesMax} bytes, so no agent wrote it`);
     }
     return await handle.readFile('utf8');
-  } finally {
-    await handle.close();
-  }
-}
-
-/** A new name in a folder outlives a power failure once the folder has been written too. */
-async function syncFolder(path: string): Promise<void> {
-  const handle = await open(path);
-  try {
-    await handle.sync();
   } finally {
     await handle.close();
   }
