@@ -17,7 +17,7 @@ export interface AdminSubject {
   readonly ready: boolean;
   /** Why it is not ready, in words. */
   readonly reason: string | undefined;
-  /** Connections, streams, timers, map sizes: all zero in an idle agent. */
+  /** What is under way: all zero in an idle agent. */
   counts(): Readonly<Record<string, number>>;
   /** The resolved configuration; without secrets. */
   describe(): unknown;

@@ -19,8 +19,6 @@ export interface Progress extends Applied {
   readonly lost: readonly string[];
 }
 
-export type Holdings = ReturnType<typeof createHoldings>;
-
 export function createHoldings({ fleet, publisher, wallMs }: HoldingOptions) {
   /** Of the agents that want any of these, those whose held ones are all at their revision. */
   const progress = (wanted: readonly (readonly [name: string, revision: Revision])[]): Progress => {

@@ -35,8 +35,6 @@ export interface JournalOptions {
   readonly tampered: (key: string) => void;
 }
 
-export type Journal<Resource> = ReturnType<typeof createJournal<Resource>>;
-
 export function createJournal<Resource>({ state, name, seal, wallMs, tampered }: JournalOptions) {
   /** The last turn that is known of, by anybody. */
   let turn = 0;

@@ -9,8 +9,6 @@ const KEY = 'fleet';
 const OVERHEAD_BYTES = 1_024;
 const STATES: ReadonlySet<unknown> = new Set(['connected', 'lost', 'left']);
 
-export type Keeper = ReturnType<typeof createKeeper>;
-
 /** @param tampered somebody else has written under the key. */
 export function createKeeper(
   bucket: KV,

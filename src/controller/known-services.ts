@@ -4,8 +4,6 @@
  */
 import { CONTROLLER_LIMITS } from './limits.ts';
 
-export type KnownServices = ReturnType<typeof createKnownServices>;
-
 /** @param wallMs wall clock: what is known outlives this process. */
 export function createKnownServices(wallMs: () => number) {
   const seenMs = new Map<string, number>();

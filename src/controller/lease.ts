@@ -21,8 +21,6 @@ export interface LeaseOptions {
   readonly wallMs: () => number;
 }
 
-export type Lease = ReturnType<typeof createLease>;
-
 export function createLease({ bucket, id, leaseMs, now, wallMs }: LeaseOptions) {
   /** The lease as it was seen last, and since when it has been so. */
   let seen: { readonly revision: number; readonly sinceMs: number } | undefined;

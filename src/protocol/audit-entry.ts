@@ -41,7 +41,7 @@ export interface AuditEntry extends AuditEvent {
   readonly shortened?: true;
 }
 
-export const AUDIT_ENTRY_BYTES_MAX = 1024 * 1024;
+const AUDIT_ENTRY_BYTES_MAX = 1024 * 1024;
 const RIGHTS: ReadonlySet<unknown> = new Set(['root', 'token', 'agent', 'controller']);
 
 export function signAuditEntry(rootKey: KeyObject, entry: AuditEntry): string {

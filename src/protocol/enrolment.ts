@@ -91,7 +91,7 @@ const TOKEN_PREFIX = 'weft1.';
 const TOKEN_CHARACTERS_MAX = 4_096;
 const SECRET_BYTES = 32;
 const REQUEST_BYTES_MAX = 256 * 1024;
-export const GRANT_BYTES_MAX = 1024 * 1024;
+const GRANT_BYTES_MAX = 1024 * 1024;
 const SERVICES_MAX = 4_096;
 const HEX_32 = /^[0-9a-f]{32}$/;
 const SERVER = /^(?:nats|tls):\/\/[^\s/@]+$/;
@@ -180,7 +180,7 @@ export function signRenewal(keys: AgentKeys, identity: string, request: RenewalR
 }
 
 /** The identity document that a renewal comes with, which may have expired. */
-export function identityOfRenewal(message: string): string {
+function identityOfRenewal(message: string): string {
   return message.slice(0, Math.max(0, message.indexOf('~')));
 }
 

@@ -61,7 +61,7 @@ export function readIntroduction(roots: RootKeys, mesh: string, text: string, no
 }
 
 /** @throws WeftError `denied` if the agent has not signed it */
-export function peerOf(identity: Identity, statement: string): PeerIdentity {
+function peerOf(identity: Identity, statement: string): PeerIdentity {
   const { agent, issuer, workloads, issuedAtMs, expiresAtMs } = identity;
   const signingKey = verificationKey(identity.signingKey);
   const said = openDocument(signingKey, 'weft-session', statement, SESSION_STATEMENT_BYTES_MAX);

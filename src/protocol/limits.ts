@@ -65,9 +65,8 @@ export const LIMITS = Object.freeze({
   /** Pause between attempts to get it back, and what is added at random. */
   busRedialMs: 200,
   busRedialJitterMs: 200,
-  /** How long an agent's identity holds, when it is renewed, and how far ahead the clock of its issuer may be. */
+  /** How long an agent's identity holds (it is renewed at two thirds of it), and how far ahead the clock of its issuer may be. */
   identityMs: 24 * HOUR_MS,
-  identityRenewMs: 16 * HOUR_MS,
   identitySkewMs: 60_000,
   /** How long a service key is still opened with after the next one has begun: twice the age of packets. */
   serviceKeyOverlapMs: 20_000,

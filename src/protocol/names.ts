@@ -63,7 +63,7 @@ export function serviceOfAuthority(authority: string, fallbackNamespace: string)
  * True for a host name that is no service but may be an alias of one, like `orders.example.com`: three DNS labels or
  * more in lower case, at most 200 characters, and no IPv4 address, which ends in a number (WHATWG URL, "ends in a number").
  */
-export function isHostName(text: string): boolean {
+function isHostName(text: string): boolean {
   if (text.length > HOST_NAME_CHARACTERS_MAX) return false;
   const labels = text.split('.');
   return labels.length > 2 && labels.every(isLabel) && !/^[0-9]+$/.test(labels[labels.length - 1]!);

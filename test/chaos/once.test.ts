@@ -44,7 +44,6 @@ test.serial.failing('a POST for which the bus had to pick is not played to anoth
   const { records, publish, flush } = await startBusAttacker(t, mesh.plane.nats.url);
   for (let post = 0; post < POSTS; post++) await mesh.call('orders', 'POST', 100);
   const packets = records.filter(({ subject }) => subject === serviceSubject(MESH, ORDERS));
-  t.log(packets.length);
   for (let time = 0; time < 20; time++) for (const { subject, data } of packets) publish(subject, data);
   await flush();
   for (let post = 0; post < POSTS; post++) await mesh.call('orders', 'GET');

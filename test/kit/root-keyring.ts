@@ -52,7 +52,7 @@ export function createRootKeyring(options: {
       issuedAtMs,
       expiresAtMs,
     });
-    return { text: introduction(document, statement), renewAtMs: issuedAtMs + LIMITS.identityRenewMs };
+    return { text: introduction(document, statement), renewAtMs: issuedAtMs + (LIMITS.identityMs * 2) / 3 };
   };
   let issued = issue(now());
 

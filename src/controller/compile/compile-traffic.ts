@@ -7,7 +7,7 @@ import { compareAge } from './precedence.ts';
 import type { CompileIndex } from './resource-graph.ts';
 
 /** The one that holds: of several with one target the oldest, and nothing of the others. */
-export function trafficPolicyOf(service: string, index: CompileIndex): TrafficPolicy | undefined {
+function trafficPolicyOf(service: string, index: CompileIndex): TrafficPolicy | undefined {
   const [first] = index.trafficPoliciesOf(service).toSorted(compareAge);
   return first;
 }

@@ -18,7 +18,7 @@ import { compileSession } from './compile-session.ts';
 import { trafficConditions } from './compile-traffic.ts';
 import { type Applied, type Condition, conditionMaker, type MakeCondition, programmed } from './condition.ts';
 
-export const CONTROLLER_NAME = 'weft.dev/controller';
+const CONTROLLER_NAME = 'weft.dev/controller';
 
 export interface ParentStatus {
   readonly parentRef: ParentRef;

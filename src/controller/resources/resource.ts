@@ -27,8 +27,8 @@ export interface Kind {
   readonly schema: string;
 }
 
-export const GATEWAY_API = 'gateway.networking.k8s.io/v1';
-export const WEFT_API = 'weft.dev/v1';
+const GATEWAY_API = 'gateway.networking.k8s.io/v1';
+const WEFT_API = 'weft.dev/v1';
 
 const kind = (name: string, plural: string, short: readonly string[], apiVersion: string): Kind =>
   Object.freeze({ kind: name, plural, short, apiVersion, schema: name.toLowerCase() });
@@ -91,6 +91,6 @@ export function parseResourceRef(words: readonly string[], namespace: string): R
 }
 
 /** DNS labels joined by dots (RFC 1123 §2.1), at most 253 characters. */
-export function isSubdomain(text: string): boolean {
+function isSubdomain(text: string): boolean {
   return text.length <= 253 && text.split('.').every(isLabel);
 }

@@ -116,8 +116,6 @@ export function createAuthorizers(unknown: DefaultAction) {
   });
 }
 
-export type Authorizers = ReturnType<typeof createAuthorizers>;
-
 function refusing(service: string): Authorizer {
   return new Authorizer({
     service,

@@ -2,7 +2,7 @@ import type { CallerMatch } from './authorization.ts';
 import type { Subject } from './subject.ts';
 
 /** The principal of callers that have no identity. */
-export const ANONYMOUS = 'anonymous';
+const ANONYMOUS = 'anonymous';
 
 /**
  * Whether a caller fits one entry of `from`.

@@ -5,7 +5,7 @@ import { type Check, fields, is, maybe, text, whole } from '../shape.ts';
 import { patternFault } from './path-pattern.ts';
 
 /** A SPIFFE ID, or what of one stands before or behind a `*`; `anonymous`. */
-export const PRINCIPAL = /^(?:anonymous|\*|spiffe:\/\/[a-z0-9/-]{1,256}\*?|\*[a-z0-9/-]{1,256})$/;
+const PRINCIPAL = /^(?:anonymous|\*|spiffe:\/\/[a-z0-9/-]{1,256}\*?|\*[a-z0-9/-]{1,256})$/;
 
 const listUpTo =
   (most: number, check: Check): Check =>

@@ -138,7 +138,7 @@ test('an agent asks at its start, and at two thirds of its life', async (t) => {
   const { asks, asksNothing, log, membership } = await create(t);
   await asks(0);
   t.deepEqual(log, ['start']);
-  await asksNothing(LIMITS.identityRenewMs - 1_000);
+  await asksNothing((LIMITS.identityMs * 2) / 3 - 1_000);
   const { expiresAtMs } = membership.keyring.identity;
   await asks(2_000);
   t.deepEqual(log, ['start', 'age']);
