@@ -2,6 +2,8 @@
 
 import type { EndpointList } from '../protocol/endpoint-list.ts';
 import { WeftError } from '../protocol/errors.ts';
+import { methodOfHead } from '../protocol/head.ts';
+import { isIdempotent } from '../protocol/idempotent.ts';
 import type { PeerIdentity } from '../protocol/introduction.ts';
 import type { Keyring } from '../protocol/keyring.ts';
 import type { Publications } from './control/publications.ts';
@@ -41,7 +43,7 @@ export interface StreamOpener {
 export function createStreamOpener(parts: StreamOpenerParts): StreamOpener {
   const { self, keyring, enrolled, link, lists, balancer, serving, serve } = parts;
   const listed = (service: string) => lists.get(service) !== undefined || lists.known(service);
-  const late = createLateStreams({ known: listed, now: parts.now });
+  const late = createLateStreams({ now: parts.now });
 
   const openNow: OpenStream = (service, endpoint, head, last, handler) => {
     if (endpoint === self || (!link.up && serving.has(service))) {
@@ -59,13 +61,23 @@ export function createStreamOpener(parts: StreamOpenerParts): StreamOpener {
       parts.wake();
       const { fault } = keyring;
       if (fault !== undefined) throw new WeftError('identity_invalid', fault);
-      if (!enrolled || endpoint !== undefined || !link.up || listed(service)) {
+      if (!enrolled || endpoint !== undefined || !link.up) {
         return openNow(service, endpoint, head, last, handler);
       }
+      const repeatable = isIdempotent(methodOfHead(head));
+      if (repeatable && listed(service)) return openNow(service, undefined, head, last, handler);
       lists.want(service);
-      return late.open(service, handler, () =>
-        openNow(service, balancer.pick(service, true), head, last, handler),
-      );
+      const pick = () => balancer.pick(service, repeatable);
+      const known = () => listed(service) && (repeatable || pick() !== undefined);
+      return late.open(handler, known, () => {
+        const picked = pick();
+        // What is sealed for the service could be played to each of its endpoints.
+        if (picked === undefined && !repeatable && lists.get(service) !== undefined) {
+          const details = `nobody is known who serves ${service}, and what is not safe to repeat goes to nobody unknown`;
+          throw new WeftError('no_endpoint', details);
+        }
+        return openNow(service, picked, head, last, handler);
+      });
     },
     look: () => late.look(),
   } satisfies StreamOpener);

@@ -4,6 +4,7 @@ import type { DefaultAction } from '../protocol/authorization/authorization.ts';
 import { createRoot, readRoot } from '../protocol/root.ts';
 import { type ContextFile, readContextFile, writeContextFile } from './context-file.ts';
 import { UsageError } from './exit.ts';
+import { shownFile } from './shown-file.ts';
 
 /** `.weft/`: what `init` and `up` keep beside a mesh's files. */
 export interface MeshFolder {
@@ -90,7 +91,9 @@ export async function readRootFile(file: string): Promise<{ seed: string; public
   try {
     seed = (await readFile(file, 'utf8')).trim();
   } catch (error) {
-    throw new UsageError(`cannot read the mesh root ${file} (${(error as NodeJS.ErrnoException).code})`);
+    throw new UsageError(
+      `cannot read the mesh root ${shownFile(file)} (${(error as NodeJS.ErrnoException).code})`,
+    );
   }
   try {
     return { seed, publicKey: readRoot(seed).publicKey };

@@ -3,6 +3,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { isPublicNkey, publicNkeyOf } from '../protocol/nkey.ts';
 import type { Role } from '../protocol/operator.ts';
 import { UsageError } from './exit.ts';
+import { shownFile } from './shown-file.ts';
 
 export interface OperatorCredentials {
   readonly mesh: string;
@@ -32,7 +33,7 @@ export async function writeOperatorFile(file: string, credentials: OperatorCrede
 /** @throws UsageError that never quotes what is in it */
 export async function readOperatorFile(file: string, mesh: string): Promise<OperatorCredentials> {
   const text = await readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => {
-    throw new UsageError(`cannot read the operator's credentials ${file} (${error.code})`);
+    throw new UsageError(`cannot read the operator's credentials ${shownFile(file)} (${error.code})`);
   });
   let found: Partial<OperatorCredentials> | null = null;
   try {

@@ -4,7 +4,7 @@ import { WeftError } from '../protocol/errors.ts';
 import { checkEvidence, readEvidenceLine } from '../protocol/evidence-record.ts';
 import { LIMITS } from '../protocol/limits.ts';
 import { agentId } from '../protocol/names.ts';
-import { isPublicNkey, verificationKey } from '../protocol/nkey.ts';
+import { isPublicNkey, publicNkeyOf, verificationKey } from '../protocol/nkey.ts';
 import type { RootKeys } from '../protocol/signed-document.ts';
 import { resolveContext } from './context.ts';
 import { type Statement, statementsOf, statementText } from './evidence-content.ts';
@@ -115,9 +115,16 @@ async function rootsOf({ root, context }: VerifyOptions): Promise<RootKeys> {
     const options = context === undefined ? {} : { context };
     return (await resolveContext(options, { cwd: process.cwd(), env: process.env })).rootKey();
   }
-  const keys = root.map(async (one) =>
-    isPublicNkey('account', one) ? one : (await readRootFile(one)).publicKey,
-  );
+  const keys = root.map(async (one) => {
+    if (isPublicNkey('account', one)) return one;
+    // As the name of a file it would be repeated.
+    if (publicNkeyOf('account', one) !== undefined) {
+      throw new UsageError(
+        '--root: this is the seed of a root, which is secret; expected its public half (A…), or its file',
+      );
+    }
+    return (await readRootFile(one)).publicKey;
+  });
   return (await Promise.all(keys)).map(verificationKey);
 }
 

@@ -59,6 +59,11 @@ export function encodeRequestHead(head: WireRequestHead): string {
   return `${head.method} ${head.target} ${head.service} ${caller} ${deadline}\r\n${fieldsText(head.fields)}`;
 }
 
+/** The method of a head that `encodeRequestHead` has made. */
+export function methodOfHead(text: string): string {
+  return text.slice(0, text.indexOf(' '));
+}
+
 /** Throws WeftError('stream_protocol'). */
 export function decodeRequestHead(text: string): WireRequestHead & Announced {
   if (text.length > BYTES_MAX) throw broken(`the head is over ${BYTES_MAX} bytes`);

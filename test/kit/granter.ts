@@ -91,6 +91,8 @@ export async function startGranter(t: ExecutionContext, url: string, seed: strin
   const keys = new Map<string, PublishedServiceKey[]>();
   const cut = new Map<string, number>();
   const introductions = new Map<string, string>();
+  /** Whom the last list of a service has. */
+  const listed = new Map<string, readonly string[]>();
   const asked: string[] = [];
   const own = nacl.box.keyPair();
   let trust = '';
@@ -175,10 +177,30 @@ export async function startGranter(t: ExecutionContext, url: string, seed: strin
   bus.subscribe(heartbeatsSubject(MESH), {
     callback(_error, { subject, data }) {
       const { introduction } = heartbeatParts(Buffer.from(data).toString('latin1'));
-      introductions.set(subject.slice(subject.lastIndexOf('.') + 1), introduction);
+      const agent = subject.slice(subject.lastIndexOf('.') + 1);
+      const before = introductions.get(agent);
+      introductions.set(agent, introduction);
+      // As a controller does: whoever shows itself anew is listed anew.
+      if (before === undefined || before === introduction) return;
+      for (const [service, agents] of listed) {
+        if (agents.includes(agent)) void publishList(service, agents);
+      }
     },
   });
   await bus.flush();
+
+  async function publishList(service: string, agents?: readonly string[]): Promise<void> {
+    const serving =
+      agents ?? [...enrolled].filter(([, one]) => one.workloads.includes(service)).map(([agent]) => agent);
+    listed.set(service, serving);
+    const endpoints = serving.flatMap((agent) => {
+      const document = introductions.get(agent);
+      return document === undefined ? [] : [{ agent, document, state: 'ready', labels: {} }];
+    });
+    const revision: Revision = [1, ++number];
+    const list = { version: 1, mesh: MESH, service, revision, keys: keysOf(service), endpoints };
+    await publisher.put('endpoints', service, sealed(seed, 'endpoints', list));
+  }
 
   return {
     settings,
@@ -197,17 +219,7 @@ export async function startGranter(t: ExecutionContext, url: string, seed: strin
         nats: [url],
       });
     },
-    async publishList(service, agents) {
-      const serving =
-        agents ?? [...enrolled].filter(([, one]) => one.workloads.includes(service)).map(([agent]) => agent);
-      const endpoints = serving.flatMap((agent) => {
-        const document = introductions.get(agent);
-        return document === undefined ? [] : [{ agent, document, state: 'ready', labels: {} }];
-      });
-      const revision: Revision = [1, ++number];
-      const list = { version: 1, mesh: MESH, service, revision, keys: keysOf(service), endpoints };
-      await publisher.put('endpoints', service, sealed(seed, 'endpoints', list));
-    },
+    publishList,
     nextKey(service, inMs) {
       const known = keysOf(service);
       const epoch = (known.at(-1)?.epoch ?? 0) + 1;

@@ -1,36 +1,37 @@
 /**
- * Streams to services of which it is not known yet by which key they are reached: the first request to a service waits
- * for the answer that is on its way, and no longer than `snapshotWaitMs`.
+ * Streams to services of which it is not known yet how, or where, they are reached: such a request waits for the answer
+ * that is on its way, and no longer than `snapshotWaitMs`.
  */
 import { asWeftError, type ErrorCode } from '../../protocol/errors.ts';
 import { LIMITS } from '../../protocol/limits.ts';
 import type { Stream, StreamHandler } from './stream.ts';
 
 export interface LateStreamsParts {
-  /** True if it is known, or not to be known now. */
-  readonly known: (service: string) => boolean;
   /** Clock that does not jump. */
   readonly now: () => number;
 }
 
 export interface LateStreams {
-  /** @param open opens the stream itself; what it throws, the handler is told */
-  open(service: string, handler: StreamHandler, open: () => Stream): Stream;
+  /**
+   * @param known true if it is known, or not to be known now
+   * @param open opens the stream itself; what it throws, the handler is told
+   */
+  open(handler: StreamHandler, known: () => boolean, open: () => Stream): Stream;
   /** What is known has changed. */
   look(): void;
 }
 
-export function createLateStreams({ known, now }: LateStreamsParts): LateStreams {
-  const waiting = new Set<{ service: string; untilMs: number; stream: LateStream }>();
+export function createLateStreams({ now }: LateStreamsParts): LateStreams {
+  const waiting = new Set<{ known: () => boolean; untilMs: number; stream: LateStream }>();
   return Object.freeze({
-    open(service: string, handler: StreamHandler, open: () => Stream) {
+    open(handler: StreamHandler, known: () => boolean, open: () => Stream) {
       const stream = new LateStream(handler, open);
-      waiting.add({ service, untilMs: now() + LIMITS.snapshotWaitMs, stream });
+      waiting.add({ known, untilMs: now() + LIMITS.snapshotWaitMs, stream });
       return stream;
     },
     look() {
       for (const one of waiting) {
-        if (!one.stream.over && now() < one.untilMs && !known(one.service)) continue;
+        if (!one.stream.over && now() < one.untilMs && !one.known()) continue;
         waiting.delete(one);
         one.stream.begin();
       }

@@ -10,7 +10,6 @@
  * L6  With an agent that was cut off nothing goes on, in neither direction.
  */
 import { createPublicKey, randomBytes } from 'node:crypto';
-import { BoundedMap } from '../../protocol/bounded-map.ts';
 import { WeftError } from '../../protocol/errors.ts';
 import {
   FLAG,
@@ -27,15 +26,7 @@ import type { PeerIdentity } from '../../protocol/introduction.ts';
 import { keyFingerprint } from '../../protocol/introduction.ts';
 import type { Keyring } from '../../protocol/keyring.ts';
 import { LIMITS } from '../../protocol/limits.ts';
-import {
-  counterOfReply,
-  instanceSubject,
-  processSubject,
-  QUEUE,
-  receiveSubject,
-  repliesSubject,
-  serviceSubject,
-} from '../../protocol/subjects.ts';
+import { counterOfReply, receiveSubject, repliesSubject } from '../../protocol/subjects.ts';
 import { BodyGarbage } from '../garbage.ts';
 import { Acceptance } from './acceptance.ts';
 import type { Bus, Deliver } from './bus.ts';
@@ -44,10 +35,12 @@ import { Lane } from './lane.ts';
 import { Outbox } from './outbox.ts';
 import { type OpenedPacket, type Peer, Peers } from './peers.ts';
 import { type Refusal, RefusedPacket } from './refusal.ts';
-import { RequestLane } from './request-lane.ts';
-import { type Audience, Sealer } from './sealer.ts';
+import type { RequestLane } from './request-lane.ts';
+import { RequestLanes } from './request-lanes.ts';
+import { Sealer } from './sealer.ts';
 import { DEAF, LinkStream, type Stream, type StreamHandler, type StreamOwner } from './stream.ts';
 import { StreamTable } from './stream-table.ts';
+import { Subscriptions } from './subscriptions.ts';
 
 /** What the inbound side is asked: to serve a stream whose request head is `head`. */
 export type Serve = (stream: Stream, from: PeerIdentity, head: string, last: boolean) => StreamHandler;
@@ -85,19 +78,13 @@ export class Link implements StreamOwner, FrameVisitor {
     crowded: () => this.#streams > 1,
   });
   readonly #peers: Peers;
-  readonly #fingerprint: string;
   readonly #opened = new StreamTable<LinkStream>();
   readonly #acceptance = new Acceptance({
     ping: async () => this.#bus?.flush(),
     visit: (visit) => this.#opened.visit(visit),
   });
-  readonly #serviceLanes = new BoundedMap<string, RequestLane>(LIMITS.servicesKnownMax);
-  readonly #instanceLanes = new BoundedMap<string, { endpoint: PeerIdentity; lane: RequestLane }>(
-    LIMITS.peersMax,
-  );
-  /** Services that have asked for signatures, and until when: the snapshot that says so may be on its way. */
-  readonly #askedToSign = new BoundedMap<string, number>(LIMITS.servicesKnownMax);
-  readonly #subscriptions = new Map<string, () => void>();
+  readonly #lanes: RequestLanes;
+  readonly #subscriptions: Subscriptions;
   #bus: Bus | undefined;
   /** Streams that are open, of both sides. */
   #streams = 0;
@@ -113,7 +100,11 @@ export class Link implements StreamOwner, FrameVisitor {
     const { keyring, wallMs } = parts;
     // A packet from before is older than any may be once this process has run for a while, whatever the clocks do.
     const [startedWallMs, startedMs] = [wallMs(), parts.now()];
-    this.#fingerprint = keyFingerprint(createPublicKey(keyring.privateKey));
+    const { mesh, agent } = keyring;
+    const fingerprint = keyFingerprint(createPublicKey(keyring.privateKey));
+    this.#subscriptions = new Subscriptions({ mesh, agent, fingerprint, deliver: this.#receive });
+    const outbox = this.#outbox;
+    this.#lanes = new RequestLanes({ keyring, wallMs, now: parts.now, session: this.#session, outbox });
     this.#peers = new Peers({
       keyring,
       wallMs,
@@ -151,9 +142,8 @@ export class Link implements StreamOwner, FrameVisitor {
     this.#bus = bus;
     const { mesh, agent } = this.#parts.keyring;
     const own = receiveSubject(mesh, agent, this.#session);
-    this.#subscriptions.set(own, bus.subscribe(own, undefined, this.#receive));
-    const replies = repliesSubject(own);
-    this.#subscriptions.set(replies, bus.subscribe(replies, undefined, this.#unanswered));
+    this.#subscriptions.add(bus, own, undefined, this.#receive);
+    this.#subscriptions.add(bus, repliesSubject(own), undefined, this.#unanswered);
   }
 
   /**
@@ -161,21 +151,12 @@ export class Link implements StreamOwner, FrameVisitor {
    * only those can be who can open what is sealed for the service.
    */
   join(service: string, shared = true): void {
-    const bus = this.#bus;
-    if (bus === undefined) return;
-    const { mesh, agent } = this.#parts.keyring;
-    this.#subscribe(bus, processSubject(mesh, service, agent, this.#fingerprint), undefined);
-    if (shared) this.#subscribe(bus, serviceSubject(mesh, service), QUEUE);
-    else this.#unsubscribe(serviceSubject(mesh, service));
-    this.#subscribe(bus, instanceSubject(mesh, service, agent), undefined);
+    if (this.#bus !== undefined) this.#subscriptions.join(this.#bus, service, shared);
   }
 
   /** Takes no new request for `service`; what runs goes on. */
   leave(service: string): void {
-    const { mesh, agent } = this.#parts.keyring;
-    const own = instanceSubject(mesh, service, agent);
-    const process = processSubject(mesh, service, agent, this.#fingerprint);
-    for (const subject of [serviceSubject(mesh, service), own, process]) this.#unsubscribe(subject);
+    this.#subscriptions.leave(service);
   }
 
   /**
@@ -190,20 +171,7 @@ export class Link implements StreamOwner, FrameVisitor {
     spread: number,
     signed = false,
   ): Stream {
-    const { keyring } = this.#parts;
-    const evidence = this.#evidenceFor(service, signed);
-    let lane = this.#serviceLanes.get(service);
-    const key = keyring.serviceKey(service);
-    if (key === undefined) {
-      const details = `no key of ${service} is published: no host that serves it is enrolled, or no controller runs`;
-      throw new WeftError('no_endpoint', details);
-    }
-    if (lane?.sealer.audience.epoch !== key.epoch || lane.evidence !== evidence) {
-      const audience = { name: service, toService: true, epoch: key.epoch, publicKey: key.publicKey };
-      lane = this.#requestLane(serviceSubject(keyring.mesh, service), audience, undefined, evidence);
-      this.#serviceLanes.set(service, lane);
-    }
-    return this.#open(lane, service, head, last, handler, spread);
+    return this.#open(this.#lanes.toService(service, signed), service, head, last, handler, spread);
   }
 
   /** Opens a stream to the one endpoint of `service` at `endpoint`. */
@@ -215,18 +183,7 @@ export class Link implements StreamOwner, FrameVisitor {
     handler: StreamHandler,
     signed = false,
   ): Stream {
-    const name = `${service}.${endpoint.agent}`;
-    const evidence = this.#evidenceFor(service, signed);
-    let known = this.#instanceLanes.get(name);
-    if (known?.endpoint !== endpoint || known.lane.evidence !== evidence) {
-      const audience = { name: endpoint.agent, toService: false, epoch: 0, publicKey: endpoint.publicKey };
-      const { mesh } = this.#parts.keyring;
-      const fingerprint = keyFingerprint(endpoint.publicKey);
-      const subject = processSubject(mesh, service, endpoint.agent, fingerprint);
-      known = { endpoint, lane: this.#requestLane(subject, audience, endpoint.agent, evidence) };
-      this.#instanceLanes.set(name, known);
-    }
-    return this.#open(known.lane, service, head, last, handler, 1);
+    return this.#open(this.#lanes.toInstance(service, endpoint, signed), service, head, last, handler, 1);
   }
 
   /** Looks after what has waited too long; called every few milliseconds while streams are open. */
@@ -279,8 +236,8 @@ export class Link implements StreamOwner, FrameVisitor {
     });
     this.#opened.visit((stream) => {
       const { lane, instance, service } = stream;
-      const asked = instance === undefined ? undefined : this.#instanceLanes.get(`${service}.${instance}`);
-      const out = lane === undefined ? asked !== undefined && isOut(asked.endpoint) : lanes.has(lane.main);
+      const asked = instance === undefined ? undefined : this.#lanes.endpointOf(service, instance);
+      const out = lane === undefined ? asked !== undefined && isOut(asked) : lanes.has(lane.main);
       if (out)
         stream.failBoth(new WeftError('agent_lost', `the agent ${stream.peer ?? instance} was cut off`));
     });
@@ -305,7 +262,6 @@ export class Link implements StreamOwner, FrameVisitor {
 
   /** Ends every subscription, and every stream that still runs; the other agents are told. */
   detach(): void {
-    for (const stop of this.#subscriptions.values()) stop();
     this.#subscriptions.clear();
     const error = new WeftError('bus_lost', 'the agent has stopped');
     this.#opened.visit((stream) => stream.failBoth(error));
@@ -408,18 +364,9 @@ export class Link implements StreamOwner, FrameVisitor {
       stream.receivedInformational(plain.toString('latin1', start, end));
     else if (type === TYPE.RESET) {
       const error = frameReset(plain, start, end);
-      if (error.code === 'evidence_missing') {
-        this.#askedToSign.set(stream.service, this.#parts.now() + LIMITS.signAskedMs);
-      }
+      if (error.code === 'evidence_missing') this.#lanes.askedToSign(stream.service);
       stream.fail(error);
     } else deliver(stream, type, plain, start, end);
-  }
-
-  /** What the packets of a request are to be evidence about. `signed`: its snapshot asks for it. */
-  #evidenceFor(service: string, signed: boolean): string | undefined {
-    if (signed) return service;
-    const untilMs = this.#askedToSign.get(service);
-    return untilMs !== undefined && untilMs > this.#parts.now() ? service : undefined;
   }
 
   #request(peer: Peer, flags: number, id: number, head: string): void {
@@ -454,16 +401,6 @@ export class Link implements StreamOwner, FrameVisitor {
     const details = `it was sent before this agent started, by the clock of ${agent}`;
     this.#parts.events.refused('early', details);
     peer.lane.writer(resetBytes('not_serving', details)).reset(0, id, 'not_serving', details);
-  }
-
-  #subscribe(bus: Bus, subject: string, queue: string | undefined): void {
-    if (this.#subscriptions.has(subject)) return;
-    this.#subscriptions.set(subject, bus.subscribe(subject, queue, this.#receive));
-  }
-
-  #unsubscribe(subject: string): void {
-    this.#subscriptions.get(subject)?.();
-    this.#subscriptions.delete(subject);
   }
 
   /** What only shows who sends (P5) is no evidence to act on: its sender does not sign the rest, and does not expect it. */
@@ -536,13 +473,6 @@ export class Link implements StreamOwner, FrameVisitor {
     this.#opened.add(stream);
     this.#streams += 1;
     return stream;
-  }
-
-  #requestLane(subject: string, audience: Audience, instance?: string, evidence?: string): RequestLane {
-    const { keyring, wallMs } = this.#parts;
-    const replies = receiveSubject(keyring.mesh, keyring.agent, this.#session);
-    const sealer = new Sealer(keyring, this.#session, audience, wallMs);
-    return new RequestLane(subject, replies, sealer, this.#outbox, instance, evidence);
   }
 }
 

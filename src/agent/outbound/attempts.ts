@@ -62,12 +62,14 @@ export class Attempts {
   open(head: WireRequestHead, last: boolean, preferred?: PeerIdentity): Stream {
     const { balancer, open } = this.#parts;
     const { service, method } = head;
+    const isFirst = this.count === 0;
+    this.count += 1;
+    const repeatable = isIdempotent(method);
     this.#endpoint =
       preferred ??
-      (this.count === 0
-        ? balancer.pick(service, isIdempotent(method))
-        : balancer.pickOther(service, this.#endpoint));
-    this.count += 1;
+      (isFirst
+        ? balancer.pick(service, repeatable)
+        : balancer.pickOther(service, repeatable, this.#endpoint));
     const stream = open(service, this.#endpoint, encodeRequestHead(head), last, this.#sender);
     this.stream = stream;
     return stream;

@@ -2,7 +2,9 @@
  * Which endpoint a request goes to.
  *
  * While the control plane publishes who serves a service, the request goes to the endpoints that it calls ready, in
- * turn. One that was asked and not there is passed over until something new is known of it, or for a few seconds.
+ * turn. One that was asked and not there is passed over until something new is known of it, or for a few seconds. When
+ * none of them can be asked, the bus picks for requests that are safe to repeat. Others go to listed endpoints alone: what
+ * is sealed for a service could be played to each of its endpoints.
  *
  * Without a list, what is served here stays here: nobody has said that there are others, and no request is put at the
  * mercy of the bus to find out. For the rest the bus picks one of the queue group. A request that is not safe to repeat
@@ -64,13 +66,13 @@ export class Balancer {
     this.#source = source;
   }
 
-  /** One endpoint, or undefined to let the bus pick. */
+  /** One endpoint; undefined if none is known: the bus may pick for what is safe to repeat, or there is no list. */
   pick(service: string, repeatable: boolean): PeerIdentity | undefined {
     const known = this.#knownOf(service);
     const nowMs = this.#now();
     known.usedMs = nowMs;
     const local = this.#serving.has(service);
-    if (known.published !== undefined) return known.published.pick(local, undefined, nowMs);
+    if (known.published !== undefined) return this.#listed(service, known.published, repeatable, undefined);
     if (local) return this.#self;
     const count = known.endpoints.length;
     const exploring = nowMs - known.askedBusMs >= LIMITS.exploreMs;
@@ -86,9 +88,27 @@ export class Balancer {
    * The endpoint for another try, after `failed` was picked for the one before. What was learned is of no use then:
    * the bus knows better who is there.
    */
-  pickOther(service: string, failed: PeerIdentity | undefined): PeerIdentity | undefined {
+  pickOther(
+    service: string,
+    repeatable: boolean,
+    failed: PeerIdentity | undefined,
+  ): PeerIdentity | undefined {
     const published = this.#services.get(service)?.published;
-    return published?.pick(this.#serving.has(service), failed, this.#now());
+    return published === undefined ? undefined : this.#listed(service, published, repeatable, failed);
+  }
+
+  #listed(
+    service: string,
+    published: PublishedEndpoints,
+    repeatable: boolean,
+    failed: PeerIdentity | undefined,
+  ): PeerIdentity | undefined {
+    const local = this.#serving.has(service);
+    const nowMs = this.#now();
+    const endpoint = published.pick(local, failed, nowMs);
+    if (endpoint !== undefined || repeatable) return endpoint;
+    // One that was missed may be back.
+    return published.pick(local, failed, Number.POSITIVE_INFINITY);
   }
 
   /** The endpoint that a session calls by `tag` (see `endpointTag`), if it can be asked now. */

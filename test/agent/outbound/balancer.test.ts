@@ -68,7 +68,7 @@ test('without a list what is served here stays here, and costs no request to fin
   balancer.learned(ORDERS, endpoint('a'));
   clock.nowMs += LIMITS.exploreMs;
   t.deepEqual([...picks(2, false), ...picks(2, true)], ['self', 'self', 'self', 'self']);
-  t.is(balancer.pickOther(ORDERS, SELF), undefined, 'the bus knows who else is there');
+  t.is(balancer.pickOther(ORDERS, true, SELF), undefined, 'the bus knows who else is there');
   t.is(balancer.spread(ORDERS), 2);
 });
 

@@ -122,11 +122,27 @@ test('another try goes to another endpoint, if there is one', (t) => {
   const first = balancer.pick(ORDERS, true);
   // Another request comes between.
   balancer.pick(ORDERS, true);
-  t.not(balancer.pickOther(ORDERS, first)?.agent, first?.agent);
+  t.not(balancer.pickOther(ORDERS, true, first)?.agent, first?.agent);
   publish('a#1');
   const only = balancer.pick(ORDERS, true);
-  t.is(balancer.pickOther(ORDERS, only), only);
-  t.is(balancer.pickOther('other.default', undefined), undefined);
+  t.is(balancer.pickOther(ORDERS, true, only), only);
+  t.is(balancer.pickOther('other.default', true, undefined), undefined);
+});
+
+test('what is not safe to repeat goes to listed endpoints alone, also to one that was missed if there is no other', (t) => {
+  const { publish, balancer } = create();
+  publish('a#1', 'b#1');
+  balancer.pick(ORDERS, true);
+  balancer.forget(ORDERS, 'a');
+  t.is(balancer.pick(ORDERS, false)?.agent, 'b');
+  balancer.forget(ORDERS, 'b');
+  t.is(balancer.pick(ORDERS, true), undefined, 'the bus picks');
+  const anyway = balancer.pick(ORDERS, false);
+  t.truthy(anyway);
+  t.not(balancer.pickOther(ORDERS, false, anyway)?.agent, anyway?.agent);
+  publish();
+  t.is(balancer.pick(ORDERS, true), undefined, 'the bus picks');
+  t.is(balancer.pick(ORDERS, false), undefined, 'nobody is known');
 });
 
 test('a service that nobody has called for a while is forgotten, and so is the first of too many', (t) => {
