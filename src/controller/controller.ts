@@ -37,6 +37,7 @@ import { createPublisher } from './publisher.ts';
 import type { Resource } from './resources/resource.ts';
 import { checkRoot } from './root-check.ts';
 import { createRoots } from './roots.ts';
+import { createRound } from './round.ts';
 import { createSeal } from './seal.ts';
 import { createSerial } from './serial.ts';
 import { createStore } from './store.ts';
@@ -104,6 +105,10 @@ export async function startController(options: ControllerOptions): Promise<Contr
   let acting = false;
   let term = 0;
   let toKeep = false;
+  const leading = () => acting && up && leader.leading;
+  /** What changes stores is done one after another. */
+  const inTurn = createSerial();
+  const refreshing = createSerial();
 
   const tampering = createIncidents(CONTROLLER_LIMITS.tamperedToldMs, wallMs);
   const floods = createIncidents(CONTROLLER_LIMITS.floodToldMs, wallMs);
@@ -164,8 +169,8 @@ export async function startController(options: ControllerOptions): Promise<Contr
     timing,
     payloadBytesMax,
     wallMs,
-    inTurn: (task) => inTurn(task),
-    leading: () => leading(),
+    inTurn,
+    leading,
     settled: () => fleet.listenedMs >= timing.agentLeaseMs,
     publisher: () => publisher,
     endpointsChanged: (services) => distributor.endpointsChanged(services),
@@ -214,7 +219,6 @@ export async function startController(options: ControllerOptions): Promise<Contr
     store.witness(publisher.policy);
     identities.attest(publisher.trustHead);
   };
-  const leading = () => acting && up && leader.leading;
   const distributor = createDistributor({
     fleet,
     policy,
@@ -228,8 +232,6 @@ export async function startController(options: ControllerOptions): Promise<Contr
   // Before anybody is heard: since when they are what they are is not since this process has begun to listen.
   fleet.restore(await keeper.load());
   const views = createViews({ fleet, policy, publisher, agentLeaseMs: timing.agentLeaseMs, wallMs });
-  const refreshing = createSerial();
-  const inTurn = createSerial();
   let beginning: Promise<void> = Promise.resolve();
   const operators = createOperators({
     records: identities.registry,
@@ -431,14 +433,11 @@ export async function startController(options: ControllerOptions): Promise<Contr
     if (up && hearing) fleet.sweep(passedMs, beats.missed());
     distributor.sweep();
   }, timing.sweepMs);
-  let keeping = false;
-  const keep = setInterval(async () => {
-    if (!toKeep || keeping || !leading()) return;
+  const stopKeeping = createRound(timing.keepMs, async () => {
+    if (!toKeep || !leading()) return;
     toKeep = false;
-    keeping = true;
     await keeper.save(fleet.keep()).catch(failed);
-    keeping = false;
-  }, timing.keepMs);
+  });
   let raisedMs = Number.NEGATIVE_INFINITY;
   const raise = async (): Promise<void> => {
     if (now() - raisedMs < timing.replicasMs) return;
@@ -447,18 +446,15 @@ export async function startController(options: ControllerOptions): Promise<Contr
     const streams = await raiseReplicas(connection, mesh).catch(() => []);
     if (streams.length > 0) log.info({ streams }, 'buckets have more replicas from now on');
   };
-  let auditing = false;
-  const auditor = setInterval(async () => {
-    if (auditing || !leading()) return;
-    auditing = true;
+  const stopAuditing = createRound(timing.auditMs, async () => {
+    if (!leading()) return;
     await audit().catch((error: unknown) => {
       // The lease says soon enough if nobody answers any more.
       if (!isTimeout(error)) failed(error);
     });
     await raise();
-    auditing = false;
     tellTampering();
-  }, timing.auditMs);
+  });
   void followConnection(heartbeats, {
     lost() {
       hearing = false;
@@ -498,8 +494,8 @@ export async function startController(options: ControllerOptions): Promise<Contr
     metrics,
     async stop() {
       clearInterval(sweeper);
-      clearInterval(keep);
-      clearInterval(auditor);
+      stopKeeping();
+      stopAuditing();
       beats.stop();
       if (leading()) await keeper.save(fleet.keep()).catch(() => {});
       end();
