@@ -65,19 +65,16 @@ export function createStreamOpener(parts: StreamOpenerParts): StreamOpener {
         return openNow(service, endpoint, head, last, handler);
       }
       const repeatable = isIdempotent(methodOfHead(head));
-      if (repeatable && listed(service)) return openNow(service, undefined, head, last, handler);
-      lists.want(service);
-      const pick = () => balancer.pick(service, repeatable);
-      const known = () => listed(service) && (repeatable || pick() !== undefined);
-      return late.open(handler, known, () => {
-        const picked = pick();
+      const known = () => listed(service) && (repeatable || !balancer.isOutdated(service));
+      const openPicked = (picked: PeerIdentity | undefined) => {
+        if (picked !== undefined || repeatable) return openNow(service, picked, head, last, handler);
         // What is sealed for the service could be played to each of its endpoints.
-        if (picked === undefined && !repeatable && lists.get(service) !== undefined) {
-          const details = `nobody is known who serves ${service}, and what is not safe to repeat goes to nobody unknown`;
-          throw new WeftError('no_endpoint', details);
-        }
-        return openNow(service, picked, head, last, handler);
-      });
+        const details = `nobody is known who serves ${service}, and what is not safe to repeat goes to nobody unknown`;
+        throw new WeftError('no_endpoint', details);
+      };
+      if (known()) return openPicked(undefined);
+      lists.want(service);
+      return late.open(handler, known, () => openPicked(balancer.pick(service, repeatable)));
     },
     look: () => late.look(),
   } satisfies StreamOpener);

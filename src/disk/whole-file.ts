@@ -1,18 +1,17 @@
 /** Files of which readers see all of the old text or all of the new one, whenever this process or the power ends. */
+import { randomBytes } from 'node:crypto';
 import { open, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 
 /**
- * Writes a text beside the file and moves it into its place; it is on the disk when this resolves. One call for a file at a
- * time: processes do not disturb each other, calls of one process would.
+ * Writes a text beside the file and moves it into its place; it is on the disk when this resolves. Writers do not disturb
+ * each other, the last one stays.
  * @param mode of the file: secrets have 0o600, which is the default
  * @throws the error of the file system; the file is as it was then
  */
 export async function replaceFile(file: string, text: string, mode = 0o600): Promise<void> {
-  const fresh = `${file}.${process.pid}.tmp`;
+  const fresh = `${file}.${randomBytes(6).toString('hex')}.tmp`;
   try {
-    // One that a killed process of the same number has left, or somebody else has put there for us to write through.
-    await rm(fresh, { force: true });
     const handle = await open(fresh, 'wx', mode);
     try {
       await handle.writeFile(text);

@@ -14,20 +14,25 @@ export class ReplayWindow {
   #highest = 0;
   readonly #seen = new Uint32Array(WORDS);
 
+  /** True for a counter that `accept` would refuse. */
+  hasSeen(counter: number): boolean {
+    if (counter <= 0 || counter + REPLAY_WINDOW <= this.#highest) return true;
+    if (counter > this.#highest) return false;
+    const slot = Math.floor(counter / WORD_BITS) % WORDS;
+    return (this.#seen[slot]! & (1 << (counter % WORD_BITS))) !== 0;
+  }
+
   /**
    * True the first time that a counter comes, and from then on false; false also for a counter that is too old
    * to tell. Only for packets that have been opened: a forged counter must not move the window.
    */
   accept(counter: number): boolean {
-    if (counter <= 0 || counter + REPLAY_WINDOW <= this.#highest) return false;
+    if (this.hasSeen(counter)) return false;
     // Counters have 48 bits: no bit operators on them.
     const word = Math.floor(counter / WORD_BITS);
     if (counter > this.#highest) this.#advance(word, counter);
     const slot = word % WORDS;
-    const bit = 1 << (counter % WORD_BITS);
-    const bits = this.#seen[slot]!;
-    if ((bits & bit) !== 0) return false;
-    this.#seen[slot] = bits | bit;
+    this.#seen[slot] = this.#seen[slot]! | (1 << (counter % WORD_BITS));
     return true;
   }
 

@@ -112,10 +112,12 @@ export class Peers {
     }
     const channel = this.#channel(peer, header);
     const plain = opened(channel.key, bytes, header, subject);
-    const evidence = header.toService ? this.#proven(peer, renewed, header, subject, plain) : undefined;
-    if (!channel.window.accept(header.counter)) {
+    // Before its signature is checked: whoever plays a packet again would have that done as often as they like.
+    if (channel.window.hasSeen(header.counter)) {
       throw new RefusedPacket('replay', `packet ${header.counter} of ${header.sender} has been here before`);
     }
+    const evidence = header.toService ? this.#proven(peer, renewed, header, subject, plain) : undefined;
+    channel.window.accept(header.counter);
     if (renewed !== undefined && document !== undefined && renewed.expiresAtMs >= peer.identity.expiresAtMs) {
       peer.identity = renewed;
       peer.document = document;

@@ -111,6 +111,11 @@ export class Balancer {
     return published.pick(local, failed, Number.POSITIVE_INFINITY);
   }
 
+  /** True if all that its list shows has been replaced, so that a newer list is on its way: agents have got other keys. */
+  isOutdated(service: string): boolean {
+    return this.#services.get(service)?.published?.outdated === true;
+  }
+
   /** The endpoint that a session calls by `tag` (see `endpointTag`), if it can be asked now. */
   pickTagged(service: string, tag: string): PeerIdentity | undefined {
     const known = this.#knownOf(service);

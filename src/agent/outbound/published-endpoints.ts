@@ -44,6 +44,11 @@ export class PublishedEndpoints {
     return this.#documents.length;
   }
 
+  /** True if there are some, and none shows an identity that holds. */
+  get outdated(): boolean {
+    return this.#documents.length > 0 && this.#documents.every((one) => this.#identify(one) === undefined);
+  }
+
   /** The next one; `local`: this agent is one of them. Undefined if none can be asked. */
   pick(local: boolean, failed: PeerIdentity | undefined, nowMs: number): PeerIdentity | undefined {
     const count = this.#documents.length + (local ? 1 : 0);

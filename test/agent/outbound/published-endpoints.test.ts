@@ -129,6 +129,19 @@ test('another try goes to another endpoint, if there is one', (t) => {
   t.is(balancer.pickOther('other.default', true, undefined), undefined);
 });
 
+test('a list of which nobody shows an identity that holds is about to be replaced; one without anybody is not', (t) => {
+  const { publish, balancer } = create();
+  const outdated = (...documents: string[]) => {
+    publish(...documents);
+    balancer.pick(ORDERS, true);
+    return balancer.isOutdated(ORDERS);
+  };
+  t.true(outdated('?a#1', '?b#1'));
+  t.false(outdated('?a#1', 'b#1'));
+  t.false(outdated());
+  t.false(balancer.isOutdated('other.default'));
+});
+
 test('what is not safe to repeat goes to listed endpoints alone, also to one that was missed if there is no other', (t) => {
   const { publish, balancer } = create();
   publish('a#1', 'b#1');
